@@ -9,6 +9,8 @@ from typing import Any
 
 from pytest_deploygate.checklist.vocabulary import SetAside
 from pytest_deploygate.checklist.waivers import Waiver
+from pytest_deploygate.decision import recorded_change_state
+from pytest_deploygate.decision.change_state import IGNORED, ChangeState
 from pytest_deploygate.decision.incidents import Times
 from pytest_deploygate.journal import ODD, JournalError
 from pytest_deploygate.journal.typed import flag, listed, made, text, texts
@@ -57,6 +59,8 @@ class Frame:
     attestations: tuple[Attested, ...] = ()
     moment: Mapping[str, Any] = field(default_factory=dict)
     values: Mapping[str, str] | None = None
+    change_state: ChangeState | None = None
+    change_state_policy: str = IGNORED
 
 
 def values_of(begin: Mapping[str, Any]) -> Mapping[str, str] | None:
@@ -113,6 +117,8 @@ def frame(begin: Mapping[str, Any]) -> Frame:
             ),
             moment=begin.get("moment", {}),
             values=values_of(begin),
+            change_state=recorded_change_state.from_json(begin.get("change_state")),
+            change_state_policy=text(policy.get("change_state", IGNORED), "change_state"),
         )
     except ODD as error:
         raise JournalError(f"a run in the journal cannot be read by this version: {error!r}") from None

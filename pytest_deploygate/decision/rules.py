@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 
+from pytest_deploygate.decision.change_state import Judged
 from pytest_deploygate.decision.compose import ItemResult, measured_red
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Decision, Outcome, Rule, Severity, Verdict, words_for_count
@@ -36,6 +37,8 @@ CONDITIONS = "rollback conditions"
 BEFORE = "the phases before must have a GO for this change"
 #: The rule that holds a run in which a test outside the checklist failed.
 OTHERS = "a failed test outside the checklist holds"
+#: The rule that holds a run outside an approved change.
+OUTSIDE = "a run outside an approved change holds"
 _WEIGHTY = (Severity.CRITICAL, Severity.MAJOR)
 _OUTCOME_WORST_FIRST = (Outcome.ROLLBACK, Outcome.HOLD, Outcome.GO)
 
@@ -79,7 +82,7 @@ class Question:
     `phases` are the checklist's phases in order, of which `whole_change` concern the whole change; `before` says which
     phases before this scope lack a valid GO. `folder` says why the folder is not the record of this change alone. `aside`
     are sentences about records that do not count, `clock` about steps of the clock. `others` are tests outside the
-    checklist that failed in this run.
+    checklist that failed in this run. `ticket` is what the change's ticket says, and whether that can hold; None: not read.
     """
 
     scope: str
@@ -98,6 +101,7 @@ class Question:
     clock: Sequence[str] = ()
     whole_change: Sequence[str] = ()
     others: Sequence[str] = ()
+    ticket: tuple[Judged, bool] | None = None
 
 
 def decide(question: Question) -> Decision:
@@ -115,6 +119,7 @@ def decide(question: Question) -> Decision:
         *_unknown(mine, question.phases, question.whole_change),
         *_before(question.before),
         *_folder(question.folder),
+        *_ticket(question.ticket),
         *_timed(question.remarks),
         *_stepped(question.clock),
         *_aside(question.aside),
@@ -235,6 +240,16 @@ def _folder(folder: Sequence[str]) -> Said:
     return [
         (Rule("one folder is the record of one change", Outcome.HOLD, text), EXIT_HOLD) for text in folder
     ]
+
+
+def _ticket(found: tuple[Judged, bool] | None) -> Said:
+    """Hold a run outside an approved change, and one of which that is unknown, where the policy requires it."""
+    if found is None:
+        return []
+    judged, can_hold = found
+    if can_hold and judged.good is not True:
+        return [(Rule(OUTSIDE, Outcome.HOLD, judged.text), EXIT_HOLD)]
+    return [(Rule("the state of the change is listed", Outcome.GO, judged.text), EXIT_GO)]
 
 
 def _stepped(clock: Sequence[str]) -> Said:

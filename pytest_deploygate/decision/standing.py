@@ -14,7 +14,7 @@ from typing import Any
 
 from pytest_deploygate.checklist import waivers
 from pytest_deploygate.checklist.vocabulary import SetAside
-from pytest_deploygate.decision import chained, compose, rules
+from pytest_deploygate.decision import chained, change_state, compose, rules
 from pytest_deploygate.decision.frame import Frame, frame
 from pytest_deploygate.decision.runs import chain, joined, newest
 from pytest_deploygate.journal import Entry, JournalError, Segment, condensed, readable, segments
@@ -175,7 +175,23 @@ def question(
         aside=[one.words for one in about.aside if not one.item or one.item in about.scope],
         waived_exit=about.waived_exit,
         others=_others(entries, about.run),
+        ticket=_ticket(about, at),
     )
+
+
+def _ticket(about: Frame, at: datetime) -> tuple[change_state.Judged, bool] | None:
+    """Return what the change's ticket means for a run that is decided at a time, and whether that can hold it.
+
+    Phases that only read may run before a change is approved, and outside its window.
+    """
+    state = about.change_state
+    if state is None:
+        return None
+    scope = set(about.scope)
+    mine = {item.phase for item in about.items if item.id in scope}
+    changes_something = any(phase.id in mine and not phase.read_only for phase in about.phases)
+    holds = about.change_state_policy == change_state.REQUIRED and changes_something
+    return change_state.judge(state, (state.read_at, at)), holds
 
 
 def _others(entries: Sequence[Entry], run: str) -> list[str]:

@@ -9,10 +9,11 @@ from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, cast
 
-from pydantic import Field, create_model
+from pydantic import Field, create_model, field_validator
 
 from pytest_deploygate import checks
 from pytest_deploygate.fields.postgres import ConnectionSettings
+from pytest_deploygate.fields.tickets import Tracker
 from pytest_deploygate.fields.types import DatabaseKeys, Each, Given, InventoryKeys, Section
 from pytest_deploygate.inventory import index
 from pytest_deploygate.inventory.contacts import Contact
@@ -74,7 +75,19 @@ class Inventory(_Whole):
         description="when the change is planned; its windows are shown in the plan and the report",
     )
     contacts: list[Contact] = Field(default=[], description="whom to call, by role; shown in the report")
+    tickets: list[Tracker] = Field(
+        default=[],
+        description="systems with change tickets, for `deploygate attach`; the first has the change's own",
+    )
     policy: Policy = Field(default=Policy(), description="how findings are turned into a decision")
+
+    @field_validator("tickets")
+    @classmethod
+    def _one_tracker_of_a_name(cls, trackers: list[Tracker]) -> list[Tracker]:
+        names = [tracker.called for tracker in trackers]
+        if twice := next((name for name in names if names.count(name) > 1), ""):
+            raise ValueError(f"two trackers are called {twice!r}: give one of them a `name`")
+        return trackers
 
 
 @cache

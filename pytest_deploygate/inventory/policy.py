@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import Field, field_validator, model_validator
@@ -59,6 +59,13 @@ class Policy(Section):
     time_limit: Duration | None = Field(
         default=None,
         description="how long a run may take, e.g. 20m; what is left out then is inconclusive. Left out: no limit",
+    )
+    change_state: Literal["ignored", "listed", "required"] = Field(
+        default="ignored",
+        description=(
+            "whether the change's ticket is read when a run begins: `listed` shows a run outside an approved change, "
+            "`required` holds it, and also when that is unknown; phases that only read are never held"
+        ),
     )
     mode: str = Field(
         default="0600",

@@ -77,6 +77,7 @@ def build(entries: Sequence[Entry], composed: Sequence[ItemResult] | None = None
         gone_back=gone_back.newest(entries),
         sections=tuple(added.sections(entries, about.run)),
         calls=added.calls(entries),
+        ticket=str(last.begin.get("ticket") or ""),
         spent=tuple(spending.of_journal(entries, runs)),
         options=tuple(map(str, last.begin.get("options", ()))),
         previous=_previous(entries, runs, changes.Side(results, about.waivers, weakenings)),

@@ -165,7 +165,8 @@ class Record:
     `measured` are the times of all runs by phase, `events` other events, `roles` the roles that must sign. `sections` are
     added by hooks of the repository, as title and text; `calls` says whom to call after a rollback, in this order.
     `options` are those that a command needs to run it again, besides scope and change; empty if an earlier version ran.
-    `spent` is what the gate's own probes sent, with the start of their run.
+    `spent` is what the gate's own probes sent, with the start of their run. `ticket` is the change's, as `--ticket` names it;
+    empty if the inventory has no tracker.
     """
 
     change: str
@@ -192,3 +193,4 @@ class Record:
     calls: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     spent: tuple[tuple[datetime, Spent], ...] = ()
+    ticket: str = ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import itertools
 import re
-import shlex
 from collections.abc import Container, Iterator
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
@@ -18,10 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from pytest_deploygate.decision.compose import ItemResult
-from pytest_deploygate.decision.rules import BEFORE
-from pytest_deploygate.model import Finding, Outcome, Rule, Verdict, option_of
+from pytest_deploygate.model import Finding, Rule, Verdict
 from pytest_deploygate.report import causes, ending, grouping, words
 from pytest_deploygate.report.causes import Cause
+from pytest_deploygate.report.due import Beside, Due, due
 from pytest_deploygate.report.ending import Look
 from pytest_deploygate.report.leaving import cleaned, leaving
 from pytest_deploygate.report.record import Record
@@ -50,12 +49,15 @@ _SHORT_REASON = 70
 
 
 def summary(
-    record: Record, report: str = "signoff.html", exit_code: int | None = None
+    record: Record,
+    report: str = "signoff.html",
+    exit_code: int | None = None,
+    beside: Beside = Beside(),  # noqa: B008 (frozen)
 ) -> list[RenderableType]:
     """Return what to print on a rich Console, without cropping: commands and paths may be wider than it.
 
     `report` is the path of signoff.html as the user can open it; empty if it could not be written. `exit_code` is that of
-    the whole run; None: the decision's.
+    the whole run; None: the decision's. `beside` is what the journal does not say of the next step.
     """
     known = cleaned(record)
     inside = grouping.in_scope(known)
@@ -66,7 +68,7 @@ def summary(
         parts.extend(_group(verdict, light, list(some), against))
     parts.extend(_counted(known, inside))
     parts.extend(_decision(known, exit_code))
-    parts.extend(_next(known, leaving(report) if report else "", exit_code))
+    parts.extend(_next(known, leaving(report) if report else "", exit_code, beside))
     return parts
 
 
@@ -77,6 +79,7 @@ def text(
     width: int = 80,
     colour: bool = False,
     exit_code: int | None = None,
+    beside: Beside = Beside(),  # noqa: B008 (frozen)
 ) -> str:
     """Return the summary as text, with colour codes only on request.
 
@@ -93,7 +96,7 @@ def text(
         emoji=False,
         legacy_windows=False,
     )
-    console.print(Group(*summary(record, report, exit_code)), crop=False)
+    console.print(Group(*summary(record, report, exit_code, beside)), crop=False)
     # Trailing blanks of wrapped lines get in the way of copying.
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
@@ -290,7 +293,7 @@ def _bullet(text: str) -> RenderableType:
     return grid
 
 
-def _next(record: Record, report: str, exit_code: int | None) -> Iterator[RenderableType]:
+def _next(record: Record, report: str, exit_code: int | None, beside: Beside) -> Iterator[RenderableType]:
     yield Text("")
     # A path is for copying: it stays on one line even if that is wider than the terminal.
     where = report or "none: it could not be written (reason above); an older report is not about this run"
@@ -298,60 +301,10 @@ def _next(record: Record, report: str, exit_code: int | None) -> Iterator[Render
     grid = Table.grid()
     grid.add_column(width=8)
     grid.add_column(overflow="fold")
-    step, command = _step(record)
+    step = due(record, beside)
     if ending.beside_a_failure(record, exit_code):
-        step, command = "find out which plugin set the exit code, then run again.", ""
-    grid.add_row("Next:", step)
+        step = Due("again", "find out which plugin set the exit code, then run again.")
+    grid.add_row("Next:", step.words)
     yield grid
-    if command := command or _command(record):
-        yield _Command(command, 8)
-
-
-def _step(record: Record) -> tuple[str, str]:
-    """Return the next step and its command; an empty one means: run again."""
-    decision = record.decision
-    if decision is None or decision.exit_code == 25:
-        return "evidence is missing; run again to complete it:", ""
-    if decision.outcome is Outcome.GO:
-        return "attach the report to the change ticket and proceed.", ""
-    if decision.outcome is Outcome.ROLLBACK:
-        return _after_rollback(decision.exit_code, record.change)
-    if decision.exit_code == 21:
-        if all(rule.name == BEFORE for rule in grouping.deciding(decision.rules, Outcome.HOLD)):
-            return "run the phases before it (named above), then this one again:", ""
-        return "resolve what is unknown (reasons above), then run again:", ""
-    return "fix what failed (reasons above), then run again:", ""
-
-
-def _command(record: Record) -> str:
-    if record.decision and record.decision.outcome is not Outcome.HOLD:
-        return ""
-    expression, items, named = record.scope.rpartition("items ")
-    phases = expression.removesuffix(", ") if items else record.scope
-    scope = f"-m {shlex.quote(phases)} " if phases else ""
-    scope += f"--items {shlex.quote(named.replace(' ', ''))} " if items else ""
-    # What passed before the evidence was interrupted is in the journal; --resume keeps it.
-    resume = " --resume" if record.decision is None or record.decision.exit_code == 25 else ""
-    base = record.provenance.records_from.partition(" ")[0]
-    resume += f" --records-from {shlex.quote(base)}" if base else ""
-    where = shlex.join(record.options or ("--inventory", record.inventory))
-    return f"pytest {scope}{where}{option_of(record.change)}{resume}"
-
-
-def _after_rollback(code: int, change: str) -> tuple[str, str]:
-    """Return the next step after a ROLLBACK and its command: it was advised, verified, or failed."""
-    change = option_of(change)
-    if code == 23:
-        return (
-            "see the clock for the remaining work (issues, status, retry):",
-            f"deploygate decide{change}",
-        )
-    if code == 24:
-        return (
-            "fix the cause, then continue; finished steps are not repeated:",
-            f"deploygate rollback execute{change}",
-        )
-    return (
-        "the deployment lead decides, this run only advises it:",
-        f"deploygate decide rollback{change} --role ROLE --reason TEXT",
-    )
+    if step.command:
+        yield _Command(step.command, 8)

@@ -19,8 +19,16 @@ import pytest
 import pytest_deploygate
 from pytest_deploygate import journal, moments
 from pytest_deploygate.checklist import ticked, windows
-from pytest_deploygate.decision import condensed, incident_log, rules, standing, unfinished
+from pytest_deploygate.decision import (
+    condensed,
+    incident_log,
+    recorded_change_state,
+    rules,
+    standing,
+    unfinished,
+)
 from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.fields.tickets import ticket_of
 from pytest_deploygate.files import bounded, sha256, write_whole
 from pytest_deploygate.journal import JournalError, Writer, utcnow
 from pytest_deploygate.judging.spending import KIND as SPENT
@@ -43,6 +51,7 @@ from pytest_deploygate.session import (
     taking_part,
 )
 from pytest_deploygate.session.bound import BoundTest
+from pytest_deploygate.session.change_state import read as read_change_state
 from pytest_deploygate.session.settings import STOP, Settings
 from pytest_deploygate.signoff import aside
 
@@ -84,6 +93,7 @@ class Run:
         self._inputs = kept.inputs(settings, declared_sources)
         found = kept.keep(settings, self._writer.entries, self._inputs) if settings.resume else kept.NOTHING
         self.kept, self.why_not_kept = found.tests, found.why_not
+        self.change_state = read_change_state(settings)
         self._writer.append("run", self._frame())
 
     def know(self, collected: list[BoundTest]) -> None:
@@ -294,6 +304,7 @@ class Run:
             "not_applicable": settings.not_applicable,
             "policy": {
                 "rollback_from": settings.inventory.policy.rollback_from,
+                "change_state": settings.inventory.policy.change_state,
                 "decision_valid_s": settings.inventory.policy.decision_valid.total_seconds(),
                 "times": dataclasses.asdict(incident.times(settings.inventory)),
             },
@@ -311,6 +322,8 @@ class Run:
             "chained": settings.chained,
             "windows": _windows(settings),
             "remarks": settings.remarks,
+            "ticket": ticket_of(settings.inventory.tickets, settings.change),
+            "change_state": self.change_state and recorded_change_state.to_json(self.change_state),
             "waived_exit": settings.waived_exit,
             "resumes": settings.resume,
             "kept": sorted(self.kept),

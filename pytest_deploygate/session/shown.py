@@ -7,6 +7,7 @@ import textwrap
 
 import pytest
 
+from pytest_deploygate.decision import change_state
 from pytest_deploygate.decision.rules import EXIT_INCOMPLETE
 from pytest_deploygate.problems import one_line
 from pytest_deploygate.redaction import redact
@@ -45,6 +46,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         f"  touch {found.stop_file}",
     ]
     lines += [f"deploygate: {remark}" for remark in found.remarks]
+    if run and run.change_state:
+        lines.append(f"deploygate: {change_state.judge(run.change_state, (run.change_state.read_at,)).text}")
     lines += [f"deploygate: {one.words}" for one in found.records.aside]
     lines += [f"inventory: {note}" for note in found.loaded.notes]
     lines += [
@@ -78,7 +81,7 @@ def pytest_report_teststatus(
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print errors, what is not a pass, then the decision with its reasons."""
     # Only the end of a run needs these, and workers do not.
-    from pytest_deploygate.report import terminal  # noqa: PLC0415
+    from pytest_deploygate.report import beside, terminal  # noqa: PLC0415
     from pytest_deploygate.session import last_line  # noqa: PLC0415
 
     record = config.stash.get(RECORD, None)
@@ -101,6 +104,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             width=min(writer.fullwidth, 120),
             colour=writer.hasmarkup,
             exit_code=code,
+            beside=beside.look(run.settings.out, record.provenance.journal_head),
         )
     )
     last_line.replace(terminalreporter, record, code)
