@@ -75,6 +75,11 @@ class Inventory(_Whole):
     )
     contacts: list[Contact] = Field(default=[], description="whom to call, by role; shown in the report")
     policy: Policy = Field(default=Policy(), description="how findings are turned into a decision")
+    discovered: list[str] = Field(
+        default=[],
+        description="places of this inventory that `deploygate discover` wrote and nobody confirmed, e.g. "
+        "database.replicas[db2.example.com]; each counts like a weakening until `deploygate confirm` takes it out",
+    )
 
 
 @cache
