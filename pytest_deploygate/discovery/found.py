@@ -67,13 +67,22 @@ class Found:
 def together(found: Iterable[Found]) -> Found:
     """Return what several sources found as one. The first source wins where two speak of one place; a remark says so."""
     several = list(found)
-    facts, doubled = _once(fact for each in several for fact in each.facts)
+    facts, doubled = _once(fact for each in _one_database(several) for fact in each)
     return Found(
         facts=tuple(facts),
         unread=tuple(unread for each in several for unread in each.unread),
         wanted=tuple(wanted for each in several for wanted in each.wanted),
         remarks=(*(remark for each in several for remark in each.remarks), *doubled),
     )
+
+
+def _one_database(several: list[Found]) -> Iterator[list[Fact]]:
+    """Yield each source's facts; the database is that of the first source that has one, as its parts belong together."""
+    known = False
+    for each in several:
+        facts = [fact for fact in each.facts if not (known and fact.place[0] == "database")]
+        known = known or any(fact.place[0] == "database" for fact in facts)
+        yield facts
 
 
 def _once(facts: Iterable[Fact]) -> tuple[list[Fact], list[str]]:

@@ -1,11 +1,9 @@
 """Render what was found as the text of an inventory: one line for each value, with a comment where it was seen."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
-
-import yaml as pyyaml
 
 from pytest_deploygate.discovery.found import Fact, Found
+from pytest_deploygate.files import yaml
 from pytest_deploygate.inventory import unconfirmed
 from pytest_deploygate.problems import one_line
 from pytest_deploygate.redaction import redact
@@ -35,7 +33,7 @@ def text(name: str, found: Found, written: str) -> str:
             at.entries.append(fact)
         else:
             at.value = fact
-    lines = [f"# {written}", f"name: {_flow(name)}"]
+    lines = [f"# {written}", f"name: {yaml.on_one_line(name)}"]
     for key in _in_order(root.below, _FIRST):
         lines += _lines(key, root.below[key], 0)
     if waiting := unconfirmed_of(found.facts):
@@ -44,7 +42,7 @@ def text(name: str, found: Found, written: str) -> str:
             "# What was seen is not yet what should be. Each place counts like a weakened limit until somebody has looked",
             "# at it and taken it out: `deploygate confirm`.",
             f"{unconfirmed.KEY}:",
-            *(f"  - {_flow(place)}" for place in waiting),
+            *(f"  - {yaml.on_one_line(place)}" for place in waiting),
         ]
     return redact("\n".join(lines) + "\n")
 
@@ -57,20 +55,22 @@ def unconfirmed_of(facts: Iterable[Fact]) -> list[str]:
 def _lines(key: str, branch: _Branch, level: int) -> list[str]:
     indent = "  " * level
     if branch.value is not None:
-        return [f"{indent}{_flow(key)}: {_flow(branch.value.value)}{_comment(branch.value)}"]
+        return [
+            f"{indent}{yaml.on_one_line(key)}: {yaml.on_one_line(branch.value.value)}{_comment(branch.value)}"
+        ]
     gap = [""] if level == 0 else []
     if branch.entries:
         return [
             *gap,
-            f"{indent}{_flow(key)}:",
-            *(f"{indent}  - {_flow(fact.value)}{_comment(fact)}" for fact in branch.entries),
+            f"{indent}{yaml.on_one_line(key)}:",
+            *(f"{indent}  - {yaml.on_one_line(fact.value)}{_comment(fact)}" for fact in branch.entries),
         ]
     inner = [
         line
         for name in _in_order(branch.below, _CONNECTION if key == "database" else ())
         for line in _lines(name, branch.below[name], level + 1)
     ]
-    return [*gap, f"{indent}{_flow(key)}:", *inner]
+    return [*gap, f"{indent}{yaml.on_one_line(key)}:", *inner]
 
 
 def _in_order(branches: Mapping[str, _Branch], first: tuple[str, ...]) -> list[str]:
@@ -79,32 +79,3 @@ def _in_order(branches: Mapping[str, _Branch], first: tuple[str, ...]) -> list[s
 
 def _comment(fact: Fact) -> str:
     return f"  # {one_line(fact.seen)}" if fact.seen else ""
-
-
-def _flow(value: Any) -> str:
-    """Return a value as YAML on one line. What would be another type to some reader is put in quotes."""
-    dumped = pyyaml.dump(
-        value,
-        Dumper=_OneLine,
-        default_flow_style=True,
-        width=float("inf"),
-        sort_keys=False,
-        allow_unicode=True,
-    )
-    return dumped.removesuffix("\n").removesuffix("\n...")
-
-
-class _OneLine(pyyaml.SafeDumper):
-    """Writes texts with line ends in double quotes, so that every value is one line."""
-
-    def represent_text(self, value: str) -> pyyaml.ScalarNode:
-        """Represent a text."""
-        style = '"' if not value.isprintable() else None
-        return self.represent_scalar("tag:yaml.org,2002:str", value, style=style)
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  (PyYAML's)
-        """Write values out, also those that stand in several places."""
-        return True
-
-
-_OneLine.add_representer(str, _OneLine.represent_text)

@@ -39,7 +39,7 @@ def without(text: str, places: Collection[str]) -> str:
     remaining = [entry for entry in entries.value if str(entry.value) not in places]
     lines = text.splitlines(keepends=True)
     if not remaining:
-        cut = range(key.start_mark.line, _last_line(entries, lines) + 1)
+        cut = list(range(key.start_mark.line, _last_line(entries, lines) + 1))
     elif entries.flow_style:
         return _compared(before, _flow(text, entries, remaining), places)
     else:

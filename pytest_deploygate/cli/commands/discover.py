@@ -25,6 +25,7 @@ from pytest_deploygate.model import parse_size
 from pytest_deploygate.redaction import redact, redact_values
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_FILES = click.Path(exists=True, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -45,6 +46,21 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="The migration tool's folder.",
 )
 @click.option("--memory", metavar="SIZE", help="Memory of the database's machine, e.g. 16GB.")
+@click.option(
+    "--domain", "domains", multiple=True, metavar="NAME[:PORT]", help="DNS and certificate; repeatable."
+)
+@click.option("--resolver", metavar="ADDRESS[:PORT]", help="The DNS server to ask. Default: the machine's.")
+@click.option("--prometheus", metavar="URL", help="Its targets, alerts and Alertmanagers.")
+@click.option(
+    "--ansible", multiple=True, type=_FILES, metavar="FILE", help="An Ansible inventory; repeatable."
+)
+@click.option("--compose", multiple=True, type=_FILE, metavar="FILE", help="A Compose file; repeatable.")
+@click.option(
+    "--kubernetes", multiple=True, type=_FILE, metavar="FILE", help="What `kubectl get … -o json` printed."
+)
+@click.option(
+    "--terraform", multiple=True, type=_FILE, metavar="FILE", help="A state, or `terraform show -json`."
+)
 @click.option("--ask/--no-ask", "ask", default=None, help="Ask for what is missing. Default: at a terminal.")
 @click.option(
     "--output",
@@ -125,13 +141,13 @@ def _steps(name: str, file: Path, root: Path, found: Found, snapshot: Path | Non
     )
     if any(fact.place == ("database", "password") for fact in found.facts):
         steps.append("export PGPASSWORD=…         # the inventory says env:PGPASSWORD")
-    steps.append(f"pytest -m phase2 --inventory {called}")
+    steps.append(f"pytest -m phase2 --inventory={called}")
     steps.append(
-        f"deploygate confirm --inventory {called}   # shows what waits, then takes out what is right"
+        f"deploygate confirm --inventory={called}   # shows what waits, then takes out what is right"
     )
     if snapshot is None and any(fact.place[0] == "database" for fact in found.facts):
-        steps.append(f"deploygate snapshot --inventory {called}   # then database.tables: {{snapshot: FILE}}")
-    steps.append(f"deploygate grants --inventory {called}   # the SQL for what the role may not see")
+        steps.append(f"deploygate snapshot --inventory={called}   # then database.tables: {{snapshot: FILE}}")
+    steps.append(f"deploygate grants --inventory={called}   # the SQL for what the role may not see")
     return steps
 
 
@@ -144,6 +160,8 @@ def _sources(given: dict[str, Any], *, asking: bool) -> Sources:
         usual_ports=given["usual_ports"],
         migrations=given["migrations"],
         memory=given["memory"],
+        **{key: given[key] for key in ("domains", "resolver", "prometheus")},
+        **{key: given[key] for key in ("ansible", "compose", "kubernetes", "terraform")},
     )
     if sources.memory:
         parse_size(sources.memory)

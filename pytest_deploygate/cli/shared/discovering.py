@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from pytest_deploygate.discovery.found import Found, Unread, together
@@ -27,7 +28,6 @@ class Sources:
     memory: str | None = None
     domains: tuple[str, ...] = ()
     resolver: str | None = None
-    ca_file: Path | None = None
     prometheus: str | None = None
     ansible: tuple[Path, ...] = ()
     compose: tuple[Path, ...] = ()
@@ -76,6 +76,57 @@ def _asked(sources: Sources, says: Callable[[str], None]) -> Iterator[tuple[str,
             "a server that answers, and a role that may log in",
             lambda: _database(dsn, sources, says),
         )
+    yield from _of_names(sources)
+    yield from _of_files(sources)
+
+
+def _of_names(sources: Sources) -> Iterator[tuple[str, str, Callable[[], Found]]]:
+    """Yield the sources that are asked over the network."""
+    told = servers([sources.resolver], 53, "--resolver")[0] if sources.resolver else None
+    for host, port in servers(sources.domains, 443, "--domain"):
+
+        def domain(host: str = host, port: int = port) -> Found:
+            from pytest_deploygate.discovery import domain as source  # noqa: PLC0415
+
+            return source.look(host, port, told)
+
+        yield f"the domain {host}", "a resolver that answers", domain
+    if sources.prometheus:
+        url = sources.prometheus
+
+        def prometheus() -> Found:
+            from pytest_deploygate.discovery import prometheus as source  # noqa: PLC0415
+
+            return source.look(url)
+
+        yield "Prometheus", "its HTTP API", prometheus
+
+
+def _of_files(sources: Sources) -> Iterator[tuple[str, str, Callable[[], Found]]]:
+    """Yield the sources that are files."""
+    if sources.ansible:
+
+        def ansible() -> Found:
+            from pytest_deploygate.discovery import ansible as source  # noqa: PLC0415
+
+            return source.look([(path, _relative(path, sources.folder)) for path in sources.ansible])
+
+        yield "the Ansible inventory", "Ansible's programs (the extra `ansible`)", ansible
+    for kind, files in (
+        ("compose", sources.compose),
+        ("kubernetes", sources.kubernetes),
+        ("terraform", sources.terraform),
+    ):
+        for file in files:
+            yield str(file), "a file of that kind", _of_file(kind, file)
+
+
+def _of_file(kind: str, file: Path) -> Callable[[], Found]:
+    def look() -> Found:
+        found: Found = import_module(f"pytest_deploygate.discovery.{kind}").look(file)
+        return found
+
+    return look
 
 
 def _database(dsn: str, sources: Sources, says: Callable[[str], None]) -> Found:

@@ -78,6 +78,8 @@ _TOOLS = (
     Tool("sqlx", "_sqlx_migrations", "installed_on", "SELECT max(version)::text FROM {} WHERE success"),
     Tool("Diesel", "__diesel_schema_migrations", "run_on", "SELECT max(version) FROM {}"),
 )
+#: Tools whose migrations are files of SQL.
+_OF_SQL = ("flyway", "golang-migrate")
 
 
 def look(server: Server, folder: str | None) -> None:
@@ -107,7 +109,7 @@ def _tool(table: str, columns: Sequence[str]) -> Tool | None:
 def _note(server: Server, tool: Tool, table: str, folder: str | None) -> None:
     rows = server.rows(
         f"the version in {table}",
-        sql.SQL(tool.query).format(identifier(table)),  # type: ignore[arg-type]  # a query of the table above
+        sql.SQL(tool.query).format(identifier(table)),
         f"GRANT SELECT ON {table} TO {server.role}; (USAGE on its schema, too)",
     )
     if folder:
@@ -119,6 +121,9 @@ def _note(server: Server, tool: Tool, table: str, folder: str | None) -> None:
                 f"the table of {tool.name}; the folder was named",
                 given=True,
             )
+            if tool.name == "Alembic" or tool.key in _OF_SQL:
+                lint = {} if tool.name == "Alembic" else {"files": [folder]}
+                server.fact("database.migration_lint", lint, "pending migrations of that folder", given=True)
             return
         server.remark(f"scripts of {tool.name} are not read; its version is written as it is now")
     versions = _versions(tool, rows)
