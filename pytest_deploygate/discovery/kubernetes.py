@@ -28,37 +28,33 @@ def look(path: Path) -> Found:
         raise CannotTell(f"{path} is no list of `kubectl get … -o json`, or an empty one")
     found = [_of(item, path.name) for item in items or [document]]
     return Found(
-        tuple(fact for facts, _, _ in found for fact in facts),
-        (),
-        tuple(wanted for _, wanted, _ in found for wanted in wanted),
-        tuple(remark for _, _, remarks in found for remark in remarks),
+        tuple(fact for facts, _ in found for fact in facts),
+        wanted=tuple(wanted for _, several in found for wanted in several),
     )
 
 
-def _of(item: Mapping[str, Any], file: str) -> tuple[list[Fact], list[Wanted], list[str]]:
+def _of(item: Mapping[str, Any], file: str) -> tuple[list[Fact], list[Wanted]]:
     kind, meta = str(item.get("kind")), documents.mapping(item, "metadata")
     name, namespace = str(meta.get("name", "")), str(meta.get("namespace", "default"))
     seen = f"{file}: {kind} {namespace}/{name}"
     if namespace in _SYSTEM or not name:
-        return [], [], []
+        return [], []
     if kind in _WORKLOADS:
         return (
             [Fact(("stack", "components"), _component(item, kind, name, namespace), seen, entry=True)],
             [],
-            [],
         )
     if kind == "Ingress":
-        return [Fact(("endpoints",), {"name": h, "host": h}, seen, entry=True) for h in _hosts(item)], [], []
+        return [Fact(("endpoints",), {"name": h, "host": h}, seen, entry=True) for h in _hosts(item)], []
     if kind == "CronJob":
         schedule = documents.mapping(item, "spec").get("schedule")
         return (
             [],
             [Wanted("database.backups", f"the CronJob {namespace}/{name} ({schedule}), if it takes backups")],
-            [],
         )
     if kind == "Service" and documents.mapping(item, "spec").get("type") == "LoadBalancer":
-        return [], [Wanted("load_balancer", f"the service {namespace}/{name} is a load balancer")], []
-    return [], [], []
+        return [], [Wanted("load_balancer", f"the service {namespace}/{name} is a load balancer")]
+    return [], []
 
 
 def _component(item: Mapping[str, Any], kind: str, name: str, namespace: str) -> dict[str, Any]:

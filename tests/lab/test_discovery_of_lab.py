@@ -38,7 +38,8 @@ _MISSING = ("", "failover drill")
 @pytest.fixture(scope="module")
 def database(lab: Lab) -> Database:
     found = loader.load("lab", ROOT).inventory.database
-    assert found and lab
+    assert found
+    assert lab
     return found
 
 
