@@ -35,7 +35,7 @@ def weaker(inventory: Inventory) -> list[Weaker]:
 def _unconfirmed(places: Iterable[str]) -> Iterator[Weaker]:
     """Yield the expectations that are only what was seen: an item that passes by them proves that nothing has changed."""
     for place in places:
-        text = f"{place} was discovered, and nobody has confirmed that it is as it should be (`deploygate confirm`)"
+        text = f"{place} is as discovered; nobody has confirmed it (`deploygate confirm`)"
         yield Weaker(unconfirmed.keys_of(place), text)
 
 

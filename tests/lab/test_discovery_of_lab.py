@@ -12,6 +12,8 @@ import agreeing
 import forked
 import pytest
 
+from pytest_deploygate.checks.timescale import section as timescale
+from pytest_deploygate.discovery import writer
 from pytest_deploygate.discovery.found import Found
 from pytest_deploygate.discovery.postgres import dsn, whole
 from pytest_deploygate.inventory import loader
@@ -194,6 +196,37 @@ def test_a_replica_that_is_named_is_found(database: Database, monkeypatch: pytes
     found = _look(database, "db1", monkeypatch=monkeypatch, replicas=others)
     assert {"database.replicas[db2]", "database.replicas[db3]"} <= {fact.name for fact in found.facts}
     assert found.unread == ()
+
+
+def test_hypertables_policies_and_aggregates_of_timescaledb(
+    lab: Lab, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lab has them on a server of their own; its inventory says what they should be."""
+    expected = loader.load("lab", ROOT).inventory.of(timescale.Keys).timescale
+    if expected is None:
+        pytest.skip("this lab does without timescale")
+    assert database.password
+    monkeypatch.setenv("PGPASSWORD", database.password.reveal())
+    told = f"host={expected.host} port={expected.port} dbname={expected.name} user={expected.user} sslmode=disable"
+    found = whole.look(dsn.read(told), whole.Asked())
+    mine = Found(tuple(fact for fact in found.facts if fact.place[0] in ("timescale", "database")))
+    file = lab.folder / "discovered.yml"
+    file.write_text(writer.text("x", mine, "w"))
+    seen = loader.load(str(file), lab.folder).inventory.of(timescale.Keys).timescale
+    assert seen
+    assert seen.hypertables == expected.hypertables
+    assert seen.retention == expected.retention
+    assert expected.columnstore
+    assert expected.aggregates
+    assert seen.columnstore == [
+        each.model_copy(update={"segmentby": None, "orderby": None}) for each in expected.columnstore
+    ]
+    assert [(a.view, a.bucket, a.width, a.key) for a in seen.aggregates or ()] == [
+        (a.view, a.bucket, a.width, a.key) for a in expected.aggregates
+    ]
+    assert {"after_load.schemas": ["telemetry"]}.items() <= {
+        fact.name: fact.value for fact in found.facts
+    }.items()
 
 
 def test_a_role_that_sees_little_is_told_what_it_needs(lab: Lab, database: Database) -> None:

@@ -40,6 +40,8 @@ SELECT schemaname::text, matviewname::text FROM pg_matviews WHERE schemaname = A
 _BOUND = re.compile(r"FOR VALUES FROM \('([^']*)'\) TO \('([^']*)'\)")
 #: A month, a quarter and a year, which are not always of one length.
 _CALENDAR = ((28, 31, 30), (89, 92, 91), (365, 366, 365))
+#: Schemas in which TimescaleDB keeps chunks, which come and go.
+_OF_CHUNKS = "_timescaledb"
 _CATALOG = "CONNECT on the database"
 
 
@@ -47,7 +49,7 @@ def schemas(server: Server, gate: str | None) -> list[str]:
     """Return the schemas with the user's tables, and note them."""
     cluster = server.cluster
     try:
-        found = [name for name in catalog.own_schemas(cluster) if name != gate]
+        found = [n for n in catalog.own_schemas(cluster) if n != gate and not n.startswith(_OF_CHUNKS)]
     except CannotTell as unknown:
         server.unread("schemas", str(unknown), _CATALOG)
         return []
