@@ -237,6 +237,6 @@ def test_a_role_that_sees_little_is_told_what_it_needs(lab: Lab, database: Datab
     found = whole.look(dsn.read(told), whole.Asked())
     needs = {each.what: each.needs for each in found.unread}
     assert needs["2 replicas"] == 'GRANT pg_monitor TO "platform_app";'
-    assert needs["archive_command"] == 'GRANT pg_read_all_settings TO "platform_app"; (or pg_monitor)'
     places = {fact.name for fact in found.facts}
-    assert not {place for place in places if place.startswith(("database.replica", "backup"))}
+    assert not {place for place in places if place.startswith("database.replicas")}
+    assert "writes.schema" not in places

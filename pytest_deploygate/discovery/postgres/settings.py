@@ -60,7 +60,8 @@ def statistics(server: Server, settings: Mapping[str, str], extensions: Mapping[
         server.fact("database.monitoring", {}, seen)
         server.fact("database.statements", {}, seen)
     else:
-        loaded = "pg_stat_statements" in settings.get("shared_preload_libraries", "")
+        # Without pg_read_all_settings the libraries are not shown.
+        loaded = "pg_stat_statements" in settings.get("shared_preload_libraries", "pg_stat_statements")
         needs = "" if loaded else "shared_preload_libraries with a restart, and "
         server.wanted(
             "database.monitoring",
