@@ -4,6 +4,7 @@ A place is written as keys with points, and an entry of a list by its name: `dat
 place stands for all in it.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -47,7 +48,10 @@ def value(node: object, place: str, around: str = "") -> Any:
         if here == place:
             return held
         if within(place, here):
-            return value(held, place, here)
+            with contextlib.suppress(
+                KeyError
+            ):  # an entry without a name may have the number of another one's name
+                return value(held, place, here)
     raise KeyError(place)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_deploygate.files import yaml
@@ -131,6 +131,7 @@ _VALUES = st.recursive(
 )
 
 
+@example({"a": [0, 2, {"a": 0}]})
 @given(st.dictionaries(_KEYS, _VALUES, min_size=1, max_size=3))
 def test_every_place_leads_to_its_value(document: dict[str, object]) -> None:
     for place in unconfirmed.places(document):
