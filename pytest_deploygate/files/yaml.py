@@ -236,3 +236,32 @@ for _kind, _form_of in ((dict, "dict"), (list, "list"), (str, "str")):
 def dumped(value: object) -> str:
     """Return a value as YAML, keys in the given order."""
     return yaml.dump(value, Dumper=_Dumper, width=100, sort_keys=False, allow_unicode=True)  # type: ignore[no-any-return]
+
+
+class _OneLine(_Dumper):
+    """Writes each value on one line: texts with line ends in double quotes, and nothing as an alias."""
+
+    def represent_text(self, value: str) -> Any:
+        """Represent a text."""
+        return self.represent_scalar(f"{_TAG}str", value, style=None if value.isprintable() else '"')
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 (PyYAML's)
+        """Write out what stands in several places."""
+        return True
+
+
+_OneLine.add_multi_representer(str, _OneLine.represent_text)
+_OneLine.add_representer(str, _OneLine.represent_text)
+
+
+def on_one_line(value: object) -> str:
+    """Return a value as YAML on one line, keys in the given order; what YAML 1.1 reads as another type is in quotes."""
+    dumped = yaml.dump(
+        value,
+        Dumper=_OneLine,
+        default_flow_style=True,
+        width=float("inf"),
+        sort_keys=False,
+        allow_unicode=True,
+    )
+    return str(dumped).removesuffix("\n").removesuffix("\n...")

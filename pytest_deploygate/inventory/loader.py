@@ -16,7 +16,7 @@ from pytest_deploygate.fields.renamed import FormerKey, Key, Renamed, noting
 from pytest_deploygate.fields.sources.lab import INVENTORIES
 from pytest_deploygate.fields.types import Section
 from pytest_deploygate.files import bounded, sha256, yaml
-from pytest_deploygate.inventory import index, listing
+from pytest_deploygate.inventory import index, listing, unconfirmed
 from pytest_deploygate.inventory.models import Database, Inventory, composed
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.problems import Problem, nearest
@@ -160,6 +160,8 @@ def load(
             inventory = composed(_subjects(document)).model_validate(_present(_plain(document)))
         except ValidationError as error:
             raise InventoryError(_problems(error, document, shown)) from None
+    if misplaced := list(_misplaced(document, shown)):
+        raise InventoryError(misplaced)
     found: dict[str, Any] = {}
     if told is not None:
         try:
@@ -180,6 +182,13 @@ def load(
 def _subjects(document: yaml.Mapping) -> frozenset[str] | None:
     """Return the subjects whose keys a file has; None if it has another key, so that all are compared with it."""
     return index.subjects(document, {"": Inventory.model_fields, "database": Database.model_fields})
+
+
+def _misplaced(document: yaml.Mapping, shown: str) -> Iterator[Problem]:
+    """Yield a problem for each entry of `discovered` that is no place of this inventory."""
+    for number, text in unconfirmed.wrong(document):
+        location = (unconfirmed.KEY, number)
+        yield Problem(shown, _line(document, location), f"{_path(location)}: {text}")
 
 
 def _weak_secrets(document: yaml.Mapping, shown: str) -> Iterator[Problem]:

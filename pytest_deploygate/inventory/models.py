@@ -80,6 +80,11 @@ class Inventory(_Whole):
         description="systems with change tickets, for `deploygate attach`; the first has the change's own",
     )
     policy: Policy = Field(default=Policy(), description="how findings are turned into a decision")
+    discovered: list[str] = Field(
+        default=[],
+        description="places of this inventory that `deploygate discover` wrote and nobody confirmed, e.g. "
+        "database.replicas[db2.example.com]; each counts like a weakening until `deploygate confirm` takes it out",
+    )
 
     @field_validator("tickets")
     @classmethod

@@ -4,14 +4,14 @@ The field defines which direction is weaker, as `json_schema_extra={"weaker": â€
 `any`. An omitted setting keeps its default and is never weaker.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from pytest_deploygate.inventory import sections
+from pytest_deploygate.inventory import sections, unconfirmed
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import words_for
@@ -28,8 +28,15 @@ class Weaker:
 
 
 def weaker(inventory: Inventory) -> list[Weaker]:
-    """Return each setting that is weaker than its default."""
-    return list(_within(inventory, (), ""))
+    """Return each setting that is weaker than its default, and each that a program found and nobody confirmed."""
+    return [*_within(inventory, (), ""), *_unconfirmed(inventory.discovered)]
+
+
+def _unconfirmed(places: Iterable[str]) -> Iterator[Weaker]:
+    """Yield the expectations that are only what was seen: an item that passes by them proves that nothing has changed."""
+    for place in places:
+        text = f"{place} is as discovered; nobody has confirmed it (`deploygate confirm`)"
+        yield Weaker(unconfirmed.keys_of(place), text)
 
 
 def changes(before: Inventory, after: Inventory, name: str) -> list[Weaker]:
@@ -38,7 +45,8 @@ def changes(before: Inventory, after: Inventory, name: str) -> list[Weaker]:
     `name` is the name of what has `before`. Entries of lists are compared by their names. What does not apply is compared
     elsewhere.
     """
-    return list(_changes(before, after, name, (), ""))
+    added = [place for place in after.discovered if place not in before.discovered]
+    return [*_changes(before, after, name, (), ""), *_unconfirmed(added)]
 
 
 def _changes(
@@ -49,7 +57,7 @@ def _changes(
         old, new = (
             getattr(each, key, field.get_default(call_default_factory=True)) for each in (before, after)
         )
-        if old == new or (not path and key == "not_applicable"):
+        if old == new or (not path and key in ("not_applicable", unconfirmed.KEY)):
             continue
         here = (*path, key)
         where = f"{label}.{field.alias or key}" if label else (field.alias or key)

@@ -1,0 +1,1 @@
+"""What one PostgreSQL cluster says of itself, from a DSN. Read-only connections; nothing is changed."""
