@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import TypeVar
 
-from pytest_deploygate.comparison.differences import Difference, Digests, Writer
+from pytest_deploygate.comparison import forms
+from pytest_deploygate.comparison.adapter import Session
+from pytest_deploygate.comparison.differences import NULL, Difference, Digests, Writer
 from pytest_deploygate.comparison.parts import PIECE_ROWS, Part, Plan, bits_for
-from pytest_deploygate.comparison.sides import Session
 from pytest_deploygate.comparison.spec import Live, Table
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
@@ -229,6 +230,8 @@ class Looker:
             return ""
         if any(column.sensitive for column in self._table.key):
             return self._digests.of(text) or ""
+        if self._table.common:
+            return ",".join(NULL if value is None else value for value in forms.parted(text))
         return text[1:-1]
 
     def _row(self, values: Sequence[str | None]) -> str:
