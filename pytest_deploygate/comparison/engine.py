@@ -14,8 +14,8 @@ from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
-from pytest_deploygate.comparison.adapter import Server, Session, Side
 from pytest_deploygate.comparison import differences, hashing, journal, looking, parts, records
+from pytest_deploygate.comparison.adapter import Server, Session, Side
 from pytest_deploygate.comparison.described import alike
 from pytest_deploygate.comparison.differences import Digests
 from pytest_deploygate.comparison.journal import CannotResume, Journal

@@ -11,9 +11,17 @@ from collections.abc import Sequence
 from pytest_deploygate.comparison.described import Column, Form
 from pytest_deploygate.comparison.texts import Pair, base
 
+#: Servers do not agree on the shortest digits of doubles in this range, where a decimal may lie between two of them: they are
+#: written as what they are beside 2^100, which is exact.
+LARGE = (1e16, 1e40)
+LARGE_FACTOR = 2.0**-100
+LARGE_UNIT = " * 2^100"
 #: Doubles that PostgreSQL writes with an exponent and MariaDB without one: small ones, and large ones with a fraction.
 _DOUBLE = (
-    "CASE WHEN abs({0}) >= 1e-15 AND abs({0}) < 1e-4 OR abs({0}) >= 1e15 AND abs({0}) < 1e16 AND {0} <> trunc({0})"
+    f"CASE WHEN abs({{0}}) >= {LARGE[0]!r} AND abs({{0}}) < {LARGE[1]!r}"
+    f" THEN trim_scale(({{0}} * {LARGE_FACTOR!r}::double precision)::text::numeric)::text || '{LARGE_UNIT}'"
+    " WHEN {0} = 0 THEN '0'"  # MariaDB does not show the sign of -0
+    " WHEN abs({0}) >= 1e-15 AND abs({0}) < 1e-4 OR abs({0}) >= 1e15 AND abs({0}) < 1e16 AND {0} <> trunc({0})"
     " THEN trim_scale({0}::text::numeric)::text ELSE replace({0}::text, 'e+', 'e') END"
 )
 _PADDED = "without the padding of character"

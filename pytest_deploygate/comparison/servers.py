@@ -37,10 +37,9 @@ def server(login: AnyServer | ConnectionSettings, side: Side, statement_s: float
 def _installed(kind: str, login: AnyServer | ConnectionSettings, side: Side, statement_s: float) -> Server:
     there = {point.name: point for point in entry_points(group=GROUP)}
     if kind not in there:
-        known = sorted([POSTGRES, MARIADB, *there])
         raise CannotTell(
             f"{login.primary.name} is of the kind {kind!r}, and no adapter of this name is installed"
-            f"{nearest(kind, known)}; there are {', '.join(known)}"
+            f"{nearest(kind, sorted([POSTGRES, MARIADB, *there]))}"
         )
     try:
         made: Server = there[kind].load()(login, side, statement_s)

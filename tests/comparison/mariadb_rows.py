@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import struct
 from datetime import date, datetime, timedelta
@@ -61,7 +62,7 @@ def doubles(rows: int) -> list[float]:
     """Numbers of every size, beginning with those at the borders of how they are written."""
     chance = random.Random(7)
     found = [
-        0.1, 1e15, 1e14, 123456789012345680.0, 1e-4, 1e-5, 9.99999e-5, 1e-15, 9.9e-16, 5e-324, -2.2250738585072014e-308,
+        -0.0, 0.0, 0.1, 1e15, 1e14, 123456789012345680.0, 1e-4, 1e-5, 9.99999e-5, 1e-15, 9.9e-16, 5e-324, -2.2250738585072014e-308,
         1.7976931348623157e308, 1 / 3, 1e20, 5.684341886080802e-14, 1039514241563211.8, -4480657516823541.5, 999999999999999.9,
     ]  # fmt: skip
     while len(found) < rows:
@@ -69,7 +70,7 @@ def doubles(rows: int) -> list[float]:
             found.append(chance.uniform(-1, 1) * 10 ** chance.randint(-18, 18))
         else:
             (number,) = struct.unpack("d", chance.randbytes(8))
-            found += [number] if number == number and abs(number) != float("inf") else []
+            found += [number] if math.isfinite(number) else []
     return found
 
 
@@ -81,14 +82,14 @@ def rows(count: int) -> list[tuple]:
         if n % 11 == 0:
             found.append((n, *[None] * (len(TYPES) - 1)))
             continue
-        guid = "%08x-%04x-%04x-%04x-%012x" % (n, 1, 2, 3, n)
+        guid = f"{n:08x}-0001-0002-0003-{n:012x}"
         (single,) = struct.unpack("f", struct.pack("f", chance.uniform(-1e6, 1e6)))
         found.append((
             n, n % 100 - 50, n % 2, n, 2**64 - n, f"{n / 7:.6f}", double, single, f"c{n % 9}  ", TEXTS[n % len(TEXTS)][:60],
-            (TEXTS + MORE + BEYOND)[n % (len(TEXTS + MORE + BEYOND))], (["x", " y "] + MORE)[n % 6], chance.randbytes(n % 40),
+            (TEXTS + MORE + BEYOND)[n % (len(TEXTS + MORE + BEYOND))], (["x", " y ", *MORE])[n % 6], chance.randbytes(n % 40),
             bytes.fromhex(guid.replace("-", "")), chance.randbytes(n % 300), date(1000 + n % 9000, 1 + n % 12, 1 + n % 28),
-            datetime(2026, 3, 29, 1, 30) + timedelta(minutes=n, microseconds=n * 10 if n % 3 else 0),
-            datetime(2026, 3, 29, 0, 30) + timedelta(minutes=n, milliseconds=n % 1000 if n % 3 else 0),
+            datetime.fromisoformat("2026-03-29T01:30:00") + timedelta(minutes=n, microseconds=n * 10 if n % 3 else 0),
+            datetime.fromisoformat("2026-03-29T00:30:00") + timedelta(minutes=n, milliseconds=n % 1000 if n % 3 else 0),
             f"{n % 24:02d}:{n % 60:02d}:07.{n % 100:02d}", 1901 + n % 200, n % 4096, n % 2, ["good", "bad", "so 'lala'"][n % 3],
             ["", "a", "a,c", "a,b,c"][n % 4], json.dumps({"b": n, "a": [1, None, "caf\u00e9"]}), guid, guid.upper(),
         ))  # fmt: skip
@@ -101,6 +102,8 @@ def maria_literal(value: object, kind: str) -> str:
     if isinstance(value, bytes):
         return f"x'{value.hex()}'"
     if isinstance(value, float):
+        if str(value) == "-0.0":
+            return "-1e-300 * 1e-300"
         return f"{value!r}e0" if "e" not in repr(value) else repr(value)
     if isinstance(value, int):
         return str(value)

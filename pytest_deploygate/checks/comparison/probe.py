@@ -10,9 +10,9 @@ from pytest_deploygate.checks.comparison.facts import Compared
 from pytest_deploygate.checks.migration.section import Migration, Moved
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.comparison import engine, matching, shards
-from pytest_deploygate.comparison.outcome import Outcome
 from pytest_deploygate.comparison.adapter import Server
 from pytest_deploygate.comparison.described import alike
+from pytest_deploygate.comparison.outcome import Outcome
 from pytest_deploygate.comparison.servers import server
 from pytest_deploygate.comparison.spec import Budget, Live, Shard, Table, Wanted
 from pytest_deploygate.fields.postgres import ConnectionSettings

@@ -7,6 +7,7 @@ documentation; `my_gcvt` of MariaDB's strings/dtoa.c for numbers in floating poi
 from __future__ import annotations
 
 from pytest_deploygate.comparison.described import Form
+from pytest_deploygate.comparison.forms import LARGE, LARGE_FACTOR, LARGE_UNIT
 from pytest_deploygate.lazy import dataclass
 
 _WHOLE = {"tinyint", "smallint", "mediumint", "int", "bigint"}
@@ -55,8 +56,7 @@ def of(column: Stored) -> tuple[Form, ...]:
             else hexadecimal
         )
     if data in {"float", "double"}:
-        # + 0e0: all digits, also of FLOAT and of types with a fixed number of them
-        return (Form("single" if data == "float" else "double", f"CONCAT({name} + 0e0, '')"),)
+        return (Form("single" if data == "float" else "double", _double(f"({name} + 0e0)")),)
     if data == "bit":
         return _bits(name, column.type)
     moment = _trimmed(f"DATE_FORMAT({name}, '%Y-%m-%d %H:%i:%s.%f')")
@@ -131,6 +131,12 @@ def _number(name: str, kind: str) -> str:
     text = f"CAST({name} + 0 AS CHAR)"
     scale = kind.partition(",")[2].partition(")")[0].strip()
     return text if scale in {"", "0"} else _trimmed(text)
+
+
+def _double(number: str) -> str:
+    """Return the text of a double, of which `+ 0e0` has given all digits, also of FLOAT and of a fixed number of them."""
+    large = f"ABS({number}) >= {LARGE[0]!r} AND ABS({number}) < {LARGE[1]!r}"
+    return f"IF({large}, CONCAT({number} * {LARGE_FACTOR!r}, '{LARGE_UNIT}'), CONCAT({number}, ''))"
 
 
 def _trimmed(text: str) -> str:
