@@ -9,7 +9,7 @@ from pathlib import Path
 from pytest_deploygate.checks.comparison.facts import Compared
 from pytest_deploygate.checks.migration.section import Migration, Moved
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.comparison import engine, matching, shards
+from pytest_deploygate.comparison import engine, large_objects, matching, shards
 from pytest_deploygate.comparison.adapter import Server
 from pytest_deploygate.comparison.described import alike
 from pytest_deploygate.comparison.outcome import Outcome
@@ -84,7 +84,10 @@ def run(
         raise CannotTell(
             f"{into} cannot be written: {error.strerror or error}; correct `migration.folder`"
         ) from error
-    return _compared(outcome, into, chosen)
+    found = _compared(outcome, into, chosen)
+    if not all(chosen.large_objects) or only or (shard is not None and shard.number > 1):
+        return found
+    return replace(found, objects=large_objects.compare(source, target))
 
 
 def merged(
