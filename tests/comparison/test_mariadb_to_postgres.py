@@ -18,6 +18,7 @@ from pytest_deploygate.comparison.outcome import Outcome
 from pytest_deploygate.comparison.servers import server
 from pytest_deploygate.comparison.spec import Table, Wanted
 from pytest_deploygate.fields.any_server import AnyServer
+from pytest_deploygate.model import CannotTell
 
 ROWS = 2200
 #: Beside `everything`: keys of text in an order that is equal on both sides and in one that is not, of two columns, of none.
@@ -285,3 +286,21 @@ def test_a_role_that_does_not_see_all_tables_is_told(moved):
     assert "may not read all tables of plant" in found.unseen
     source.sql(r"GRANT SELECT ON `pl%nt`.* TO reader@'%'")
     assert server(login, "source", 60.0).catalog().unseen == ""
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"user": "nobody", "password": "env:OLD_PASSWORD"}, "refuses the login: Access denied for user 'nobody'"),
+        ({"sslmode": "require"}, "cannot be used"),
+        ({"sslmode": "verify-full"}, "need `sslrootcert`"),
+        ({"name": "plants"}, "plants"),
+    ],
+)  # fmt: skip
+def test_a_source_that_cannot_be_used_is_said(filled, monkeypatch, how, words):
+    monkeypatch.setenv("OLD_PASSWORD", "not-the-password")
+    login = AnyServer.model_validate(filled[0].login(**how))
+    with pytest.raises(CannotTell) as said:
+        server(login, "source", 60.0).identity()
+    assert words in str(said.value)
+    assert "not-the-password" not in str(said.value)
