@@ -265,8 +265,9 @@ def _candidates(
     for n, ((key, number), rows) in enumerate(ordered):
         same.append((number, rows))
         if n + 1 == len(ordered) or ordered[n + 1][0][0] != key:
-            source = tuple((number, rows) for number, rows in same if rows > 0)
-            found.append(Candidate(key, source, tuple((number, -rows) for number, rows in same if rows < 0)))
+            missing = tuple((number, rows) for number, rows in same if rows > 0)
+            extra = tuple((number, -rows) for number, rows in same if rows < 0)
+            found.append(Candidate(key, missing, extra))
             same = []
     return found
 
