@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import TYPE_CHECKING, Any
 
-from pytest_deploygate.comparison.sides import PostgresServer, fetched
-from pytest_deploygate.lazy import dataclass
+from pytest_deploygate.comparison import forms
+from pytest_deploygate.comparison.described import Catalog, Column, Described
+from pytest_deploygate.comparison.statements import quoted
+
+if TYPE_CHECKING:  # a server reads its catalog with this module
+    from pytest_deploygate.comparison.sides import PostgresServer
 
 _TABLES = """
 WITH RECURSIVE wanted AS (
@@ -53,65 +58,31 @@ _HAS_TIMESCALE = "SELECT to_regclass('timescaledb_information.dimensions') IS NO
 _LARGE_OBJECTS = "SELECT count(*) FROM pg_largeobject_metadata"
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column: `type` as `format_type` names it (of a domain, its base), `filled` if it can't be NULL.
-
-    `bytewise` if its order is that of bytes. `correlation` from 0 to 1 says how far the order of the rows on the disk is its
-    own; None: unknown.
-    """
-
-    name: str
-    type: str
-    enum: bool
-    filled: bool
-    bytewise: bool
-    correlation: float | None
-
-
-@dataclass(frozen=True)
-class Described:
-    """A table of the catalog. `keys` are the columns of its primary key, then of unique indexes that admit no NULL.
-
-    `driven_by` is the column that partitions or chunks are made by; empty if there is none. `rows` are estimated.
-    """
-
-    name: tuple[str, str]
-    columns: tuple[Column, ...]
-    keys: tuple[tuple[str, ...], ...]
-    rows: int
-    pages: int
-    driven_by: str = ""
-
-    def column(self, name: str) -> Column | None:
-        """Return a column by name."""
-        return next((column for column in self.columns if column.name == name), None)
-
-
-@dataclass(frozen=True)
-class Catalog:
-    """The tables of a database by name, and how many large objects it has."""
-
-    tables: dict[tuple[str, str], Described]
-    large_objects: int
-
-
 def read(server: PostgresServer) -> Catalog:
     """Read the catalog. Partitions and chunks belong to their table. Raises CannotTell."""
     with server.connect() as connection:
-        rows = fetched(server, connection, _TABLES)
+        rows = server.fetched(connection, _TABLES)
         driven: dict[tuple[str, str], str] = defaultdict(str)
-        if fetched(server, connection, _HAS_TIMESCALE)[0][0]:
-            driven.update({(s, t): column for s, t, column in fetched(server, connection, _HYPERTABLES)})
-        large_objects = int(fetched(server, connection, _LARGE_OBJECTS)[0][0])
+        if server.fetched(connection, _HAS_TIMESCALE)[0][0]:
+            driven.update({(s, t): column for s, t, column in server.fetched(connection, _HYPERTABLES)})
+        large_objects = int(server.fetched(connection, _LARGE_OBJECTS)[0][0])
     found = {}
     for schema, name, tuples, pages, columns, keys, partitioned_by in rows:
         found[schema, name] = Described(
             (schema, name),
-            tuple(Column(**column) for column in columns or ()),
+            tuple(_column(column) for column in columns or ()),
             tuple(tuple(key) for key in keys or ()),
             int(tuples),
             int(pages),
             driven[schema, name] or partitioned_by or "",
         )
     return Catalog(found, large_objects)
+
+
+def _column(given: dict[str, Any]) -> Column:
+    kind, bytewise = given["type"], given["bytewise"]
+    return Column(
+        **given,
+        forms=forms.of_postgres(quoted(given["name"]), kind, enum=given["enum"]),
+        order=forms.order_of_postgres(kind, bytewise=bytewise),
+    )

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_deploygate.comparison import differences, hashing, journal, looking, parts, records
+from pytest_deploygate.comparison.adapter import Server, Session, Side
+from pytest_deploygate.comparison.described import alike
 from pytest_deploygate.comparison.differences import Digests
 from pytest_deploygate.comparison.journal import CannotResume, Journal
 from pytest_deploygate.comparison.looking import EXAMPLES, Found, Looker
 from pytest_deploygate.comparison.outcome import Outcome, TableOutcome
 from pytest_deploygate.comparison.parts import Plan
 from pytest_deploygate.comparison.reading import Read, Readers, Unit
-from pytest_deploygate.comparison.sides import SETTINGS, Server, Session
 from pytest_deploygate.comparison.spec import Budget, Live, Shard, Table
-from pytest_deploygate.comparison.statements import Side
 from pytest_deploygate.files import write_whole
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
@@ -101,7 +101,7 @@ def compare(
     began = time.monotonic()
     budget, shard = budget or Budget(), shard or Shard()
     how, identities = _agreed(source, target)
-    settings = {"pinned": SETTINGS, "live": live is not None, "most_written": budget.most_written}
+    settings = {"live": live is not None, "most_written": budget.most_written}
     kept = Journal(folder, journal.header(tables, identities, settings, how, shard), resume=resume)
     try:
         comparison = _Comparison(
@@ -130,6 +130,13 @@ def compare(
 def _agreed(source: Server, target: Server) -> tuple[str, dict[str, dict[str, str]]]:
     """Return the checksum's function and what identifies both sides. Raises CannotTell."""
     identities = {"source": source.identity(), "target": target.identity()}
+    if not alike(source.kind, target.kind):
+        for server in (source, target):
+            if not hashing.common(server.checksums):
+                raise CannotTell(
+                    f"{server.name} computes other checksums of known rows than every server must: nothing can be compared"
+                )
+        return hashing.COMMON, identities
     encodings = {identity["encoding"] for identity in identities.values()}
     how = hashing.agreed(source.checksums, target.checksums, encodings=encodings)
     if not how:

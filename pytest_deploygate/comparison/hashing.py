@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
+from pytest_deploygate.comparison import forms
+
 #: Texts whose checksums are known: empty, ASCII, other alphabets, both normal forms, of many lengths, and rows.
 TEXTS = (
     "",
@@ -23,6 +25,20 @@ TEXTS = (
 )
 FAST = "hashtextextended"
 SLOW = "md5"
+#: md5 of rows in the text that every kind of server can write, of values in such texts.
+COMMON = "md5 of common texts"
+#: Rows whose checksums in the common form are known: NULL, empty, blanks, what looks like a separator, long ones.
+ROWS: tuple[tuple[str | None, ...], ...] = (
+    *((text,) for text in TEXTS),
+    (None,),
+    ("", None, "a"),
+    ("a", "", None),
+    ("ab", "c"),
+    ("a", "bc"),
+    (" a ", "a ", "A"),
+    ("1:a", "N", "N1:"),
+    ("it's", '"', "\\", "\\'", "`", "%s", "\n\t"),
+)
 #: The answers of `hashtextextended(text, 0)` for TEXTS: PostgreSQL 13 to 18 on little-endian machines.
 KNOWN = (
     -6939563903564495251,
@@ -48,22 +64,18 @@ def of(text: str, how: str, seed: int = 0) -> str:
 def agreed(ask: Callable[[str], list[int]], other: Callable[[str], list[int]], *, encodings: set[str]) -> str:
     """Return the function on which both sides agree, FAST or SLOW; an empty text if there is none.
 
-    `ask` and `other` run a statement on a side and return the numbers of its one row.
+    `ask` and `other` return the checksums that a side computes of what is known with a function: see `Server.checksums`.
     """
-    if len(encodings) == 1 and ask(question(FAST)) == other(question(FAST)) == list(KNOWN):
+    if len(encodings) == 1 and ask(FAST) == other(FAST) == list(KNOWN):
         return FAST
-    return SLOW if ask(question(SLOW)) == other(question(SLOW)) == _md5() else ""
+    return SLOW if ask(SLOW) == other(SLOW) == _md5(TEXTS) else ""
 
 
-def question(how: str) -> str:
-    """Return the statement that asks for the checksums of all texts."""
-    return "SELECT " + ", ".join(of(_literal(text), how) for text in TEXTS)
+def common(ask: Callable[[str], list[int]]) -> bool:
+    """Tell whether a side computes the known checksums of rows in the form that every kind of server can write."""
+    return ask(COMMON) == _md5(tuple(map(forms.counted, ROWS)))
 
 
-def _literal(text: str) -> str:
-    return "('" + text.replace("'", "''") + "'::text)"
-
-
-def _md5() -> list[int]:
-    digests = (hashlib.md5(text.encode(), usedforsecurity=False).digest()[:8] for text in TEXTS)
+def _md5(texts: tuple[str, ...]) -> list[int]:
+    digests = (hashlib.md5(text.encode(), usedforsecurity=False).digest()[:8] for text in texts)
     return [int.from_bytes(digest, "big", signed=True) for digest in digests]

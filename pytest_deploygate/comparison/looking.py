@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import TypeVar
 
-from pytest_deploygate.comparison.differences import Difference, Digests, Writer
+from pytest_deploygate.comparison import forms
+from pytest_deploygate.comparison.adapter import Keyed, Session
+from pytest_deploygate.comparison.differences import NULL, Difference, Digests, Writer
 from pytest_deploygate.comparison.parts import PIECE_ROWS, Part, Plan, bits_for
-from pytest_deploygate.comparison.sides import Session
 from pytest_deploygate.comparison.spec import Live, Table
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
@@ -28,8 +29,8 @@ EXAMPLES = 5
 
 #: By part: rows and sum of checksums.
 Sums = Mapping[int, tuple[int, int]]
-#: Of one key: how often each checksum is there more often than on the other side.
-Surplus = Mapping[int, int]
+#: Of one key: checksums, and how often each is there more often than on the other side. Not a mapping: there are thousands.
+Surplus = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def jobs(plan: Plan, source: Sums, target: Sums) -> list[Job]:
     found: list[Job] = []
     batch: list[int] = []
     for n in differing:
-        if batch and sum(rows[b] for b in batch) + rows[n] > 2 * PIECE_ROWS:
+        if batch and sum(rows[b] for b in batch) + rows[n] > PIECE_ROWS:
             found.append(_together(plan, batch, rows))
             batch = []
         batch.append(n)
@@ -118,14 +119,16 @@ class Looker:
     def look(self, job: Job, into: Found) -> None:
         """Look at a job's rows and add what differs to `into`. Raises CannotTell."""
         for piece in self._pieces(job):
-            candidates = _candidates(
-                self._source.keys(self._table, piece), self._target.keys(self._table, piece)
-            )
+            candidates = _candidates(self._keys(self._source, piece), self._keys(self._target, piece))
             if self._live and candidates:
                 candidates = self._settled(piece, candidates, into)
             before = into.rows
             self._take(piece, candidates, into)
             into.where[job.numbers[0]] += into.rows - before
+
+    def _keys(self, session: Session, piece: Part) -> Iterator[Keyed]:
+        """Yield the keys of a piece: those of the second side are asked for when the first ones are counted."""
+        yield from session.keys(self._table, piece)
 
     def _pieces(self, job: Job) -> Iterator[Part]:
         """Divide a job into pieces that differ and have a bounded number of rows."""
@@ -192,7 +195,7 @@ class Looker:
                 for one in some:
                     lines += self._lines(one, source.get(one.key, []), target.get(one.key, []))
             for one in some:
-                here, there = sum(one.source.values()), sum(one.target.values())
+                here, there = (sum(rows for _, rows in side) for side in (one.source, one.target))
                 changed = min(here, there)
                 into.changed += changed
                 into.missing += here - changed
@@ -229,6 +232,8 @@ class Looker:
             return ""
         if any(column.sensitive for column in self._table.key):
             return self._digests.of(text) or ""
+        if self._table.common:
+            return ",".join(NULL if value is None else value for value in forms.parted(text))
         return text[1:-1]
 
     def _row(self, values: Sequence[str | None]) -> str:
@@ -253,11 +258,18 @@ def _candidates(
             left[key, number] = now
         else:
             del left[key, number]
-    found: dict[str, tuple[dict[int, int], dict[int, int]]] = {}
-    for (key, number), rows in left.items():
-        one = found.setdefault(key, ({}, {}))
-        one[0 if rows > 0 else 1][number] = abs(rows)
-    return [Candidate(key, *found[key]) for key in sorted(found)]
+    found: list[Candidate] = []
+    same: list[tuple[int, int]] = []
+    ordered = sorted(left.items())
+    left.clear()
+    for n, ((key, number), rows) in enumerate(ordered):
+        same.append((number, rows))
+        if n + 1 == len(ordered) or ordered[n + 1][0][0] != key:
+            missing = tuple((number, rows) for number, rows in same if rows > 0)
+            extra = tuple((number, -rows) for number, rows in same if rows < 0)
+            found.append(Candidate(key, missing, extra))
+            same = []
+    return found
 
 
 def _by_key(

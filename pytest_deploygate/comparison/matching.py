@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pytest_deploygate.comparison import texts
-from pytest_deploygate.comparison.catalog import Column, Described
+from pytest_deploygate.comparison import forms, texts
+from pytest_deploygate.comparison.described import Column, Described, alike
 from pytest_deploygate.comparison.spec import ColumnPair, Table, Wanted
 from pytest_deploygate.problems import nearest
 
@@ -25,14 +25,20 @@ def matched(wanted: Wanted, source: Described, target: Described) -> Table | str
     name = ".".join(wanted.source)
     if wrong := _misspelt(wanted, source, target, name):
         return wrong
-    columns, notes, problems = _columns(wanted, source, target)
+    common = not alike(source.kind, target.kind)
+    columns, notes, problems, unknown = _columns(wanted, source, target, common=common)
     if problems:
         more = f" and {len(problems) - _MOST_NAMED} more" if len(problems) > _MOST_NAMED else ""
         return f"{name}: {'; '.join(problems[:_MOST_NAMED])}{more}"
     if not columns:
-        return f"{name} has no column on both sides that could be compared"
+        why = f": {'; '.join(unknown[:_MOST_NAMED])}" if unknown else ""
+        return f"{name} has no column on both sides that could be compared{why}"
     key = _key(wanted, source, target, columns)
-    ordered = _ordered(key or columns, source, target, keyed=bool(key))
+    ordered = (
+        _ordered_alike_everywhere(wanted, key, source, target)
+        if common
+        else _ordered(key or columns, source, target, keyed=bool(key))
+    )
     first = [(source.column(a), target.column(b)) for a, b in ordered[:1]]
     return Table(
         source=wanted.source,
@@ -47,8 +53,15 @@ def matched(wanted: Wanted, source: Described, target: Described) -> Table | str
         pages=source.pages,
         scattered=max(source.rows, target.rows) > _SMALL
         and any((c is None or (c.correlation or 0) < _CORRELATED) for pair in first for c in pair),
-        whole=len(ordered) == 1 and _of(source, ordered[0][0]).type in _WHOLE,
+        whole=len(ordered) == 1
+        and (
+            _of(source, ordered[0][0]).order == "whole"
+            if common
+            else _of(source, ordered[0][0]).type in _WHOLE
+        ),
+        common=common,
         notes=tuple(notes),
+        unknown=tuple(f"{name}: {sentence}" for sentence in unknown),
     )
 
 
@@ -87,9 +100,10 @@ def _misspelt(wanted: Wanted, source: Described, target: Described, name: str) -
 
 
 def _columns(
-    wanted: Wanted, source: Described, target: Described
-) -> tuple[tuple[ColumnPair, ...], list[str], list[str]]:
-    pairs, notes, problems = [], [], []
+    wanted: Wanted, source: Described, target: Described, *, common: bool
+) -> tuple[tuple[ColumnPair, ...], list[str], list[str], list[str]]:
+    """Return the columns, notes, problems of the table, and what is not known of columns that cannot be compared."""
+    pairs, notes, problems, unknown = [], [], [], []
     there = {c.name for c in target.columns}
     for column in source.columns:
         if column.name in wanted.left_out:
@@ -102,7 +116,18 @@ def _columns(
             )
             continue
         there.discard(other.name if other else column.name)
-        if other is not None and not ours and not theirs:
+        if common:
+            found = _common(column, other, ours, theirs)
+            if found.problem:
+                there_type = other.type if other else ""
+                unknown.append(
+                    f"column {column.name} ({column.type} here, {there_type} there) is not compared: {found.problem}"
+                )
+                continue
+            ours, theirs = found.source, found.target
+            if found.note:
+                notes.append(f"{column.name}: {found.note}")
+        elif other is not None and not ours and not theirs:
             how = texts.pair(column.type, other.type, source_enum=column.enum, target_enum=other.enum)
             if how.problem:
                 problems.append(
@@ -120,7 +145,17 @@ def _columns(
         f"column {name} is only on the target: map a column to it, or leave it out with a reason"
         for name in sorted(there - set(wanted.left_out) - set(wanted.renamed.values()))
     ]
-    return tuple(pairs), notes, problems
+    return tuple(pairs), notes, problems, unknown
+
+
+def _common(column: Column, other: Column | None, ours: str, theirs: str) -> texts.Pair:
+    """Return the texts of a column of unlike servers: expressions of the inventory come first."""
+    if not ours and not theirs and other is not None:
+        return forms.pair(column, other)
+    return texts.Pair(
+        ours or (column.forms[0].sql if column.forms else ""),
+        theirs or (other.forms[0].sql if other and other.forms else ""),
+    )
 
 
 def _key(
@@ -154,6 +189,18 @@ def _ordered(
         if column.source == source.driven_by or column.target == target.driven_by:
             return ((column.source, column.target),) if _in_order(column, source, target) else tuple(found)
     return tuple(found)
+
+
+def _ordered_alike_everywhere(
+    wanted: Wanted, key: tuple[ColumnPair, ...], source: Described, target: Described
+) -> tuple[tuple[str, str], ...]:
+    """Return the first column of the key where unlike servers have it in the same order; else nothing."""
+    for column in key[:1]:
+        one, other = source.column(column.source), target.column(column.target)
+        replaced = column.source in wanted.source_sql or column.source in wanted.target_sql
+        if one and other and one.filled and other.filled and not replaced and one.order == other.order != "":
+            return ((column.source, column.target),)
+    return ()
 
 
 def _in_order(column: ColumnPair, source: Described, target: Described) -> bool:

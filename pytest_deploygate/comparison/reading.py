@@ -10,10 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from pytest_deploygate.comparison.adapter import Session, Side
 from pytest_deploygate.comparison.parts import Plan
-from pytest_deploygate.comparison.sides import Session
 from pytest_deploygate.comparison.spec import Budget, Table
-from pytest_deploygate.comparison.statements import Side
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 

@@ -1,20 +1,20 @@
-"""A side of a comparison: sessions of a server whose settings are pinned, and what tells this server from another.
-
-`Server` and `Session` are what any kind of server must offer; `PostgresServer` is the one for PostgreSQL.
-"""
+"""A side of a comparison that is a database of PostgreSQL: sessions whose settings are pinned; see `adapter`."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
 from pytest_deploygate.clients.postgres.cutting import cutting
+from pytest_deploygate.comparison import catalog, hashing
+from pytest_deploygate.comparison.adapter import Keyed, Side, Sum, Values
+from pytest_deploygate.comparison.described import POSTGRES, Catalog
 from pytest_deploygate.comparison.parts import Part
 from pytest_deploygate.comparison.spec import Table
-from pytest_deploygate.comparison.statements import Postgres, Side
+from pytest_deploygate.comparison.statements import Postgres, counted
 from pytest_deploygate.fields.postgres import ConnectionSettings
 from pytest_deploygate.model import CannotTell
 
@@ -48,80 +48,37 @@ SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND backend_type = 
 AND application_name <> 'deploygate'
 """
 
-Sum = tuple[int, int, int]
-
-
-class Session(Protocol):
-    """One connection. Raises CannotTell where the server gives no answer."""
-
-    def sums(self, table: Table, part: Part) -> list[Sum]:
-        """Return (tail, rows, sum of checksums) for each tail of the part's bits; one with tail 0 without bits."""
-
-    def keys(self, table: Table, part: Part) -> list[tuple[str, int, int]]:
-        """Return (key as text, checksum of the row, how many) of all rows of a part."""
-
-    def rows(
-        self, table: Table, part: Part, keys: list[str]
-    ) -> list[tuple[str, int, tuple[str | None, ...]]]:
-        """Return (key, checksum, values as text) of the rows with these keys."""
-
-    def bounds(self, table: Table, ranges: int) -> tuple[tuple[str, ...], ...]:
-        """Return keys that divide a table into about so many ranges of about as many rows."""
-
-    def extent(self, table: Table) -> tuple[str | None, str | None]:
-        """Return the least and the greatest first value of the key, as text."""
-
-    def busy(self) -> int:
-        """Return how many sessions of others are active on the server."""
-
-    def close(self) -> None:
-        """Close the connection."""
-
-    def cancel(self) -> None:
-        """End from another thread what the connection waits for."""
-
-
-class Server(Protocol):
-    """A server on one side. `name` stands in sentences and files."""
-
-    name: str
-    side: Side
-
-    def identity(self) -> dict[str, str]:
-        """Return what tells this database and its version from others, with `encoding`. Raises CannotTell."""
-
-    def checksums(self, question: str) -> list[int]:
-        """Run a statement of `hashing.question` and return its numbers; none where the server lacks the function."""
-
-    def session(self, how: str) -> Session:
-        """Open a session that computes checksums with this function. Raises CannotTell."""
-
 
 class PostgresServer:
     """A database of PostgreSQL: the node that accepts writes, or the only one."""
 
     def __init__(self, settings: ConnectionSettings, side: Side, statement_s: float) -> None:
-        self.name = settings.primary.name
+        self.name, self.kind = settings.primary.name, POSTGRES
         self.side: Side = side
         self._settings, self._statement_s = settings, statement_s
 
     def identity(self) -> dict[str, str]:
-        """Return version, encoding, and name of the database; see `Server`."""
+        """Return version, encoding, name of the database, and the pinned settings; see `Server`."""
         with self.connect() as connection:
-            version, encoding, database, oid = fetched(self, connection, _IDENTITY)[0]
+            version, encoding, database, oid = self.fetched(connection, _IDENTITY)[0]
         node = self._settings.primary
         return {
             "version": version,
             "encoding": encoding,
             "database": f"{database} ({oid})",
             "place": f"{node.host}:{node.port}",
+            **SETTINGS,
         }
 
-    def checksums(self, question: str) -> list[int]:
-        """Ask for the checksums of known texts; see `Server`."""
+    def catalog(self) -> Catalog:
+        """Return the tables; see `Server`."""
+        return catalog.read(self)
+
+    def checksums(self, how: str) -> list[int]:
+        """Ask for the checksums of what is known; see `Server`."""
         with self.connect() as connection:
             try:
-                return [int(number) for number in fetched(self, connection, question)[0]]
+                return [int(number) for number in self.fetched(connection, question(how))[0]]
             except CannotTell:
                 return []
 
@@ -150,18 +107,26 @@ class PostgresServer:
             )
         return opened
 
-    def explained(self, error: psycopg.Error) -> str:
-        """Return one sentence about an error."""
-        return explain(self._settings.primary, error)
+    def fetched(self, connection: Connection, statement: str) -> list[tuple[Any, ...]]:
+        """Run one statement and return its rows. Raises CannotTell."""
+        try:
+            with cutting(connection):
+                return connection.execute(statement.encode()).fetchall()
+        except psycopg.Error as error:
+            raise CannotTell(explain(self._settings.primary, error)) from error
 
 
-def fetched(server: PostgresServer, connection: Connection, statement: str) -> list[tuple[Any, ...]]:
-    """Run one statement and return its rows. Raises CannotTell."""
-    try:
-        with cutting(connection):
-            return connection.execute(statement.encode()).fetchall()
-    except psycopg.Error as error:
-        raise CannotTell(server.explained(error)) from error
+def question(how: str) -> str:
+    """Return the statement that asks for the checksums of all that is known with a function: see `hashing`."""
+    if how == hashing.COMMON:
+        texts = [counted([_literal(value) for value in row]) for row in hashing.ROWS]
+    else:
+        texts = [f"({_literal(text)})" for text in hashing.TEXTS]
+    return "SELECT " + ", ".join(hashing.of(text, how) for text in texts)
+
+
+def _literal(value: str | None) -> str:
+    return "NULL::text" if value is None else "'" + value.replace("'", "''") + "'::text"
 
 
 class PostgresSession:
@@ -177,13 +142,11 @@ class PostgresSession:
         found = self._fetch(self._of(table).sums(part))
         return [(int(tail), int(rows), int(total)) for tail, rows, total in found]
 
-    def keys(self, table: Table, part: Part) -> list[tuple[str, int, int]]:
+    def keys(self, table: Table, part: Part) -> list[Keyed]:
         """See `Session`."""
         return [(key, number, rows) for key, number, rows in self._fetch(self._of(table).keys(part))]
 
-    def rows(
-        self, table: Table, part: Part, keys: list[str]
-    ) -> list[tuple[str, int, tuple[str | None, ...]]]:
+    def rows(self, table: Table, part: Part, keys: list[str]) -> list[Values]:
         """See `Session`."""
         found = self._fetch(self._of(table).rows(part, keys)) if keys else []
         return [(row[0], row[1], tuple(row[2:])) for row in found]
@@ -227,9 +190,9 @@ class PostgresSession:
         if self._connection.closed or self._connection.broken:
             self._connection = self._server.connect()
         try:
-            return fetched(self._server, self._connection, statement)
+            return self._server.fetched(self._connection, statement)
         except CannotTell:
             if not (self._connection.closed or self._connection.broken):
                 raise
         self._connection = self._server.connect()
-        return fetched(self._server, self._connection, statement)
+        return self._server.fetched(self._connection, statement)

@@ -47,7 +47,9 @@ class Table:
     `ordered` are the first columns of the key by which ranges are made; empty: parts are made by a hash of the key.
     `types` are those of all columns, of both sides.
     `scattered`: rows of neighbouring keys are not neighbours on the disk of one side. `rows` and `pages` are the source's, by
-    its statistics. `whole`: the first column of the key is a whole number. `notes` say what is compared in another form than it is stored.
+    its statistics. `whole`: the first column of the key is a whole number. `common`: the sides are unlike, and rows are in the
+    form that both can write. `notes` say what is compared in another form than it is stored, `unknown` which columns are not
+    compared.
     """
 
     source: tuple[str, str]
@@ -62,7 +64,9 @@ class Table:
     pages: int = 0
     scattered: bool = False
     whole: bool = False
+    common: bool = False
     notes: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

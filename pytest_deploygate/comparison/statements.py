@@ -1,18 +1,17 @@
 """The statements that a PostgreSQL server is asked, for one table on one side. Pure.
 
 Values of a row become one text, `ROW(…)::text`: it tells NULL from an empty text, and is the fastest that there is. It is
-summed up by count and sum of checksums: equal rows that occur twice do not cancel each other, as they do with XOR.
+summed up by count and sum of checksums: equal rows that occur twice do not cancel each other, as they do with XOR. Beside
+another kind of server it is the text that both can write: see `forms`.
 """
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pytest_deploygate.comparison import hashing
+from pytest_deploygate.comparison.adapter import Side
 from pytest_deploygate.comparison.parts import Bound, Part
 from pytest_deploygate.comparison.spec import ColumnPair, Table
 
-Side = Literal["source", "target"]
 #: Seed of the checksum by which rows are divided into parts: another one than that of their values.
 _SEED = 1
 #: No longer value is fetched, in characters.
@@ -26,8 +25,9 @@ class Postgres:
         self._side, self._how = side, how
         self._from = ".".join(quoted(name) for name in (table.source if side == "source" else table.target))
         self._columns = [self._expression(column) for column in table.columns]
-        self._row = f"ROW({', '.join(self._columns)})::text"
-        self._key = f"ROW({', '.join(self._expression(c) for c in table.key)})::text" if table.key else ""
+        as_text = counted if table.common else _record
+        self._row = as_text(self._columns)
+        self._key = as_text([self._expression(c) for c in table.key]) if table.key else ""
         self._types = table.source_types if side == "source" else table.target_types
         self._ordered = [quoted(pair[0 if side == "source" else 1]) for pair in table.ordered]
 
@@ -99,6 +99,16 @@ class Postgres:
     def _expression(self, column: ColumnPair) -> str:
         own = column.source_sql if self._side == "source" else column.target_sql
         return own or quoted(column.source if self._side == "source" else column.target)
+
+
+def counted(columns: list[str]) -> str:
+    """Return the expression of a row's text that every server can write: see `forms.counted`."""
+    texts = [f"({column})::text" for column in columns]
+    return "(" + " || ".join(f"coalesce(length({text}) || ':' || {text}, 'N')" for text in texts) + ")"
+
+
+def _record(columns: list[str]) -> str:
+    return f"ROW({', '.join(columns)})::text"
 
 
 def quoted(name: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from two_servers import Server
 
-from pytest_deploygate.comparison import catalog, engine, matching
+from pytest_deploygate.comparison import engine, matching
 from pytest_deploygate.comparison.outcome import Outcome
 from pytest_deploygate.comparison.sides import PostgresServer
 from pytest_deploygate.comparison.spec import Table, Wanted
@@ -80,7 +80,7 @@ def tables(sides: tuple[PostgresServer, PostgresServer]) -> Callable[..., list[T
     """The tables to compare, all or by name; keywords are those of `Wanted`."""
 
     def found(*names: str, **how: object) -> list[Table]:
-        source, target = (catalog.read(side).tables for side in sides)
+        source, target = (side.catalog().tables for side in sides)
         chosen = [("app", name) for name in names] or sorted(source)
         made = [matching.matched(Wanted(name, name, **how), source[name], target[name]) for name in chosen]
         assert not [one for one in made if isinstance(one, str)], made

@@ -72,8 +72,14 @@ def test_broken_connections_are_opened_again(both, sides, tables, tmp_path):
     """Where that is not enough the table has a problem; nothing is found that is not there."""
     wanted = tables()
     killer = threading.Thread(target=_kill, args=(both[1],))
-    killer.start()
-    outcome = engine.compare(wanted, *sides, tmp_path, budget=Budget(rest=0.8))
+
+    class Begun(engine.Nobody):
+        """The first connections ask for settings and checksums: without them there is no comparison."""
+
+        def planned(self, tables: int, rows: int) -> None:  # noqa: ARG002 (of `Watch`)
+            killer.start()
+
+    outcome = engine.compare(wanted, *sides, tmp_path, budget=Budget(rest=0.8), watch=Begun())
     killer.join()
     assert outcome.differences == 0
     assert outcome.certain is not any(table.problem for table in outcome.tables)
@@ -82,9 +88,6 @@ def test_broken_connections_are_opened_again(both, sides, tables, tmp_path):
 
 
 def _kill(server) -> None:
-    time.sleep(
-        0.3
-    )  # the first connections ask for settings and checksums: without them there is no comparison
     for _ in range(5):
         server.sql(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'deploygate'"

@@ -103,7 +103,7 @@ def test_another_shard_or_server_is_no_resumption(both, sides, tables, tmp_path)
 MEMORY = """
 import sys
 from pathlib import Path
-from pytest_deploygate.comparison import catalog, engine, matching
+from pytest_deploygate.comparison import engine, matching
 from pytest_deploygate.comparison.sides import PostgresServer
 from pytest_deploygate.comparison.spec import Budget, Wanted
 from pytest_deploygate.fields.postgres import ConnectionSettings
@@ -112,7 +112,7 @@ def settings(port):
         "primary": {"name": port, "host": "127.0.0.1", "port": int(port)}})
 source, target = (PostgresServer(settings(p), s, 60.0) for p, s in zip(sys.argv[1:3], ("source", "target")))
 name = ("app", "wide")
-table = matching.matched(Wanted(name, name), catalog.read(source).tables[name], catalog.read(target).tables[name])
+table = matching.matched(Wanted(name, name), source.catalog().tables[name], target.catalog().tables[name])
 outcome = engine.compare([table], source, target, Path(sys.argv[3]), budget=Budget(most_written=10_000))
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]
 print(outcome.differences, outcome.written, outcome.cut, peak)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_deploygate.comparison.objects import Objects
 from pytest_deploygate.comparison.outcome import Outcome
 from pytest_deploygate.lazy import dataclass
 
@@ -11,7 +12,8 @@ class Compared:
     """A comparison: its outcome, and where its files are.
 
     `not_named` are tables of the source that neither a rule nor `left_out` names, `not_there` those whose table is not on
-    the target. `left_out` are those that are not compared, with the reason. `large_objects` are those of source and target.
+    the target. `left_out` are those that are not compared, with the reason. `large_objects` are those of source and target,
+    `objects` what was found in them; None: they were not looked at.
     """
 
     outcome: Outcome
@@ -20,3 +22,4 @@ class Compared:
     not_there: tuple[tuple[str, str], ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
     large_objects: tuple[int, int] = (0, 0)
+    objects: Objects | None = None

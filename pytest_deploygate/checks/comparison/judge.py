@@ -110,7 +110,19 @@ def _large_objects(found: Compared, said: Collector) -> None:
         said.wrong(
             f"the source has {here} large objects, the target {there}: move them (pg_dump --large-objects)"
         )
-    elif here:
+    objects = found.objects
+    if objects is not None and objects.differences:
+        said.wrong(
+            f"{objects.differences} of {objects.compared} large objects differ: {'; '.join(objects.differing)}; move them again"
+        )
+    if objects is not None and objects.problem:
+        said.unknown(
+            f"what is in the large objects was compared for {objects.compared} only: {objects.problem}; "
+            "let the role read them (GRANT SELECT ON LARGE OBJECT, or lo_compat_privileges = on for it), then compare again"
+        )
+    elif objects is not None and objects.compared:
+        said.note(f"{objects.compared} large objects were compared by checksums of what is in them")
+    elif here and here == there:
         said.note(f"{here} large objects are on both sides: their number is compared, not what is in them")
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from pytest_deploygate.checks.comparison.facts import Compared
 from pytest_deploygate.checks.migration.section import Migration, Moved
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.comparison import catalog, engine, matching, shards
+from pytest_deploygate.comparison import engine, large_objects, matching, shards
+from pytest_deploygate.comparison.adapter import Server
+from pytest_deploygate.comparison.described import alike
 from pytest_deploygate.comparison.outcome import Outcome
-from pytest_deploygate.comparison.sides import PostgresServer
+from pytest_deploygate.comparison.servers import server
 from pytest_deploygate.comparison.spec import Budget, Live, Shard, Table, Wanted
 from pytest_deploygate.fields.postgres import ConnectionSettings
 from pytest_deploygate.lazy import dataclass
@@ -82,7 +84,10 @@ def run(
         raise CannotTell(
             f"{into} cannot be written: {error.strerror or error}; correct `migration.folder`"
         ) from error
-    return _compared(outcome, into, chosen)
+    found = _compared(outcome, into, chosen)
+    if not all(chosen.large_objects) or only or (shard is not None and shard.number > 1):
+        return found
+    return replace(found, objects=large_objects.compare(source, target))
 
 
 def merged(
@@ -110,16 +115,12 @@ def merged(
     return _compared(replace(outcome, unknown=(*outcome.unknown, *lacking)), into, chosen)
 
 
-def _servers(
-    database: ConnectionSettings | None, migration: Migration
-) -> tuple[PostgresServer, PostgresServer]:
-    destination = migration.target.alone() if migration.target else database
+def _servers(database: ConnectionSettings | None, migration: Migration) -> tuple[Server, Server]:
+    destination = migration.target or database
     if destination is None:
         raise NotCovered("the migration has no target: add `database`, or `migration: {target: …}`")
     seconds = migration.budget.statement_timeout.total_seconds()
-    return PostgresServer(migration.source.alone(), "source", seconds), PostgresServer(
-        destination, "target", seconds
-    )
+    return server(migration.source, "source", seconds), server(destination, "target", seconds)
 
 
 def _compared(outcome: Outcome, into: Path, chosen: Chosen) -> Compared:
@@ -128,13 +129,11 @@ def _compared(outcome: Outcome, into: Path, chosen: Chosen) -> Compared:
     )
 
 
-def choose(
-    source: PostgresServer, target: PostgresServer, migration: Migration, only: tuple[str, ...] = ()
-) -> Chosen:
+def choose(source: Server, target: Server, migration: Migration, only: tuple[str, ...] = ()) -> Chosen:
     """Match the source's tables with the rules of the migration. Raises CannotTell."""
-    here, there = catalog.read(source), catalog.read(target)
+    here, there = source.catalog(), target.catalog()
     tables: list[Table] = []
-    unknown: list[str] = []
+    unknown: list[str] = [text for text in (here.unseen, there.unseen) if text]
     not_named: list[str] = []
     not_there: list[tuple[str, str]] = []
     left_out: list[tuple[str, str]] = []
@@ -155,6 +154,7 @@ def choose(
                 unknown.append(found)
             else:
                 tables.append(found)
+                unknown += found.unknown
     unknown += list(_not_found(migration, known, only))
     return Chosen(
         tuple(tables),
@@ -162,7 +162,7 @@ def choose(
         tuple(not_named),
         tuple(not_there),
         tuple(left_out),
-        (here.large_objects, there.large_objects),
+        (here.large_objects, there.large_objects) if alike(source.kind, target.kind) else (0, 0),
     )
 
 

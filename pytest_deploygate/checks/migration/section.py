@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from pytest_deploygate.fields.any_server import AnyServer
 from pytest_deploygate.fields.names import ColumnName, RelationName
-from pytest_deploygate.fields.postgres import ServerLogin
 from pytest_deploygate.fields.types import (
     Duration,
     Each,
@@ -208,8 +208,8 @@ class History(Section):
 class Migration(Section):
     """A migration of data into the inventory's `database`."""
 
-    source: ServerLogin = Field(description="the database that the data comes from")
-    target: ServerLogin | None = Field(
+    source: AnyServer = Field(description="the database that the data comes from")
+    target: AnyServer | None = Field(
         default=None, description="the database that it goes to; default: the inventory's `database`"
     )
     tables: list[Moved] = Field(min_length=1, description="what was moved, and where to")

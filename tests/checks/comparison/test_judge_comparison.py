@@ -10,6 +10,7 @@ import pytest
 from pytest_deploygate.checks.comparison import judge as judged
 from pytest_deploygate.checks.comparison.facts import Compared
 from pytest_deploygate.checks.migration.section import Migration
+from pytest_deploygate.comparison.objects import Objects
 from pytest_deploygate.comparison.outcome import Example, Outcome, TableOutcome, Where
 from pytest_deploygate.model import Shares, Verdict
 
@@ -100,12 +101,28 @@ def test_an_empty_source_can_be_compared_after_the_migration():
         ),
         ({"not_there": (("legacy.notes", "shop.notes"),)}, "not on the target: legacy.notes (as shop.notes)"),
         ({"large_objects": (5, 4)}, "the source has 5 large objects, the target 4"),
+        (
+            {"large_objects": (3, 3), "objects": Objects(3, 1, ("16 has 4 bytes instead of 5",))},
+            "1 of 3 large objects differ: 16 has 4 bytes instead of 5; move them again",
+        ),
     ],
 )
 def test_what_is_forgotten_fails(how, words):
     said = judge(compared(EQUAL, **how))
     assert said.verdict is Verdict.FAIL
     assert words in said.reason
+
+
+def test_large_objects_that_cannot_be_read_are_unknown():
+    said = judge(compared(EQUAL, large_objects=(3, 3), objects=Objects(problem="permission denied")))
+    assert said.verdict is Verdict.INCONCLUSIVE
+    assert (
+        "what is in the large objects was compared for 0 only: permission denied; let the role read"
+        in said.reason
+    )
+    said = judge(compared(EQUAL, large_objects=(3, 3), objects=Objects(3)))
+    assert said.verdict is Verdict.PASS
+    assert said.notes == ("3 large objects were compared by checksums of what is in them",)
 
 
 def test_differences_count_more_than_what_is_unknown():
