@@ -9,7 +9,7 @@ from pathlib import Path
 from pytest_deploygate.checks.comparison.facts import Compared
 from pytest_deploygate.checks.migration.section import Migration, Moved
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.comparison import catalog, engine, matching, shards
+from pytest_deploygate.comparison import catalog, engine, matching, parquet, shards
 from pytest_deploygate.comparison.outcome import Outcome
 from pytest_deploygate.comparison.sides import PostgresServer
 from pytest_deploygate.comparison.spec import Budget, Live, Shard, Table, Wanted
@@ -54,7 +54,8 @@ def run(
     """
     into = folder or migration.folder
     given = migration.budget
-    source, target = _servers(database, migration)
+    _can_write(migration)
+    source, target = servers(database, migration)
     chosen = choose(source, target, migration, only)
     live = migration.live
     try:
@@ -76,6 +77,7 @@ def run(
             watch=watch,
             unknown=chosen.unknown,
         )
+        _as_parquet(migration, into)
     except engine.CannotResume as changed:
         raise CannotTell(str(changed)) from changed
     except OSError as error:
@@ -96,9 +98,11 @@ def merged(
     Raises NotCovered and CannotTell; the cause is `shards.CannotMerge` where shards do not belong together.
     """
     into = folder or migration.folder
-    chosen = choose(*_servers(database, migration), migration)
+    _can_write(migration)
+    chosen = choose(*servers(database, migration), migration)
     try:
         outcome = shards.merge(folders, into)
+        _as_parquet(migration, into)
     except shards.CannotMerge as error:
         raise CannotTell(str(error)) from error
     except OSError as error:
@@ -110,9 +114,21 @@ def merged(
     return _compared(replace(outcome, unknown=(*outcome.unknown, *lacking)), into, chosen)
 
 
-def _servers(
+def _can_write(migration: Migration) -> None:
+    """Raise CannotTell before rows are compared, not after hours."""
+    if migration.parquet and (what := parquet.missing()):
+        raise CannotTell(what)
+
+
+def _as_parquet(migration: Migration, folder: Path) -> None:
+    if migration.parquet:
+        parquet.write(folder)
+
+
+def servers(
     database: ConnectionSettings | None, migration: Migration
 ) -> tuple[PostgresServer, PostgresServer]:
+    """Return source and target. Raises NotCovered without a target."""
     destination = migration.target.alone() if migration.target else database
     if destination is None:
         raise NotCovered("the migration has no target: add `database`, or `migration: {target: …}`")
