@@ -82,7 +82,7 @@ def test_documented_discrepancies_are_no_fault(lab: Lab, own_records: Callable, 
     try:
         verdict, reason = measure()
         assert (verdict, "`deploygate issues --write` adds an entry" in reason) == ("fail", True)
-        own_records("issues", "--write", command="deploygate")
+        own_records("issues", "--write", command="pytest_deploygate")
         text = log.read_text()
         assert "target: legacy.orders note empty-for-null" in text
         assert "rows: 1000" in text

@@ -9,7 +9,7 @@ from pathlib import Path
 from pytest_deploygate.checks.comparison.facts import Compared
 from pytest_deploygate.checks.migration.section import Migration, Moved
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.comparison import catalog, engine, matching, parquet, shards
+from pytest_deploygate.comparison import catalog, engine, matching, parquet, position, shards
 from pytest_deploygate.comparison.outcome import Outcome
 from pytest_deploygate.comparison.sides import PostgresServer
 from pytest_deploygate.comparison.spec import Budget, Live, Shard, Table, Wanted
@@ -19,6 +19,10 @@ from pytest_deploygate.model import CannotTell, NotCovered
 from pytest_deploygate.problems import nearest
 
 __all__ = ["compared"]
+_BOUNDED = (
+    "rows that differ were looked at again when slot {slot} had confirmed what the source had written by then: what differs "
+    "still was not late"
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ def run(
     source, target = servers(database, migration)
     chosen = choose(source, target, migration, only)
     live = migration.live
+    caught_up = position.by_slot(migration.source.alone(), live.slot) if live and live.slot else None
     try:
         outcome = engine.compare(
             chosen.tables,
@@ -71,7 +76,8 @@ def run(
                 given.max_written,
                 given.statement_timeout.total_seconds(),
             ),
-            live=Live(live.delay.total_seconds(), live.times) if live else None,
+            live=Live(live.delay.total_seconds(), live.times, caught_up) if live else None,
+            notes=[_BOUNDED.format(slot=live.slot)] if live and live.slot else (),
             shard=shard,
             resume=resume,
             watch=watch,

@@ -11,6 +11,7 @@ UNDOCUMENTED = Fault(
     {"phase4.integrity": "fail", "phase4.discrepancies": "fail"},
     lambda lab: source.change(lab, "orders", "UPDATE plant.orders SET note = '' WHERE note IS NULL"),
     lambda lab: source.reload(lab, "orders"),
+    tests=("test_every_difference_is_documented",),
     says="1000 rows of legacy.orders note empty-for-null",
     needs=(source.NAME,),
     inventory="lab-migration",
