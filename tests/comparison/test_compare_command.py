@@ -99,7 +99,7 @@ def test_some_tables_as_json(moved, compare):
     assert (said["verdict"], said["file"], said["certain"]) == ("fail", "differences.csv", True)
     code, out, _ = compare("--tables", "shop.order", "--json")
     assert code == 21
-    assert "the source has no table shop.order; did you mean shop.orders?" in json.loads(out)["reason"]
+    assert "the source has no table shop.order; did you mean 'shop.orders'?" in json.loads(out)["reason"]
 
 
 def test_shards_and_their_merge(moved, compare, tmp_path):

@@ -100,18 +100,21 @@ def test_rows_are_late_until_the_target_has_confirmed_them(both, sides, tables, 
     target.sql(f"CREATE SUBSCRIPTION moving CONNECTION '{where}' PUBLICATION moved WITH (copy_data = false)")
     try:
         target.sql("UPDATE app.by_two SET v = -1 WHERE v = 7")
-        bounded = Live(5.0, times=6, caught_up=position.by_slot(source.settings(), "moving"))
-        short = Live(0.2, times=1, caught_up=position.by_slot(source.settings(), "moving"))
+        by_slot = position.by_slot(source.settings(), "moving")
+
+        def released(seconds: float, stopped: threading.Event) -> None:
+            holder.close()  # the rows were read, and are late
+            by_slot(seconds, stopped)
+
+        bounded = Live(10.0, times=6, caught_up=released)
+        short = Live(0.2, times=1, caught_up=by_slot)
         holder = psycopg.connect(f"host=127.0.0.1 port={target.port} user=postgres dbname=plant")
         holder.execute("LOCK TABLE app.by_two IN SHARE MODE")
         source.sql("UPDATE app.by_two SET v = v + 0.5 WHERE v IN (11, 12)")
         late = engine.compare(tables("by_two"), *sides, tmp_path / "late", live=short)
         assert "the target has confirmed" in late.tables[0].problem
         assert (late.certain, late.differences) == (False, 0)
-        free = threading.Timer(1.0, holder.close)
-        free.start()
         found = engine.compare(tables("by_two"), *sides, tmp_path / "found", live=bounded)
-        free.join()
         assert (found.certain, found.tables[0].changed, found.tables[0].transient) == (True, 1, 2)
         nobody = Live(0.2, times=1, caught_up=position.by_slot(source.settings(), "nothing"))
         unknown = engine.compare(tables("by_two"), *sides, tmp_path / "none", live=nobody)
