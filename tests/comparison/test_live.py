@@ -115,7 +115,8 @@ def test_rows_are_late_until_the_target_has_confirmed_them(both, sides, tables, 
         assert "the target has confirmed" in late.tables[0].problem
         assert (late.certain, late.differences) == (False, 0)
         found = engine.compare(tables("by_two"), *sides, tmp_path / "found", live=bounded)
-        assert (found.certain, found.tables[0].changed, found.tables[0].transient) == (True, 1, 2)
+        # Both late rows, or one: the other may be looked at after the subscription was released.
+        assert (found.certain, found.tables[0].changed, found.tables[0].transient > 0) == (True, 1, True)
         nobody = Live(0.2, times=1, caught_up=position.by_slot(source.settings(), "nothing"))
         unknown = engine.compare(tables("by_two"), *sides, tmp_path / "none", live=nobody)
         assert "has no replication slot nothing" in unknown.tables[0].problem
