@@ -201,6 +201,15 @@ class Shares:
 
 
 @dataclass(frozen=True)
+class Places:
+    """Where along an order something lies, for a plot: rows of (name, how many in each of equal parts of the order)."""
+
+    title: str
+    unit: str
+    rows: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True)
 class Picture:
     """A picture of a page. `thumbnail` is shown in the report: WebP in base64, at most `MOST_OF_A_THUMBNAIL` characters.
 
@@ -219,7 +228,7 @@ class Picture:
 MOST_OF_A_THUMBNAIL = 12_000
 
 #: The plots and pictures that a judgement can have.
-Figure = Distribution | Series | Spans | Shares | Picture
+Figure = Distribution | Series | Spans | Shares | Places | Picture
 
 
 @dataclass(frozen=True)

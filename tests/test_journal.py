@@ -26,6 +26,7 @@ from pytest_deploygate.model import (
     Finding,
     Line,
     Outcome,
+    Places,
     Reading,
     Rule,
     Series,
@@ -340,6 +341,7 @@ figures = st.one_of(
     st.builds(Distribution, words, words, points, st.none() | number, st.none() | number),
     st.builds(Series, words, words, st.lists(st.builds(Line, words, points), max_size=2).map(tuple)),
     st.builds(Shares, words, words, st.just((("A", (("blocked", 4), ("passed", 1)), 0.95), ("B", (), None)))),
+    st.builds(Places, words, words, st.just((("a", (0, 3, 0)), ("b", ())))),
     st.builds(Spans, words, st.just((("vantage 1", ((0.0, 5.0, "up"), (5.0, 9.5, "unknown"))),)), number),
 )
 findings = st.builds(

@@ -5,6 +5,7 @@ An entry with a placeholder (`owner: TODO`) is a stub: it can be loaded, but it 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +35,7 @@ FOLDER = "issues"
 
 DECISIONS = ("fix", "accept", "defer", "rollback")
 TODO = "TODO"
-_KEYS = ("item", "target", "owner", "severity", "decision", "summary", "opened", "closed")
+_KEYS = ("item", "target", "owner", "severity", "decision", "summary", "opened", "closed", "rows")
 _EXAMPLE = "item: phase1.logs"
 
 
@@ -97,6 +98,9 @@ def _entry(fields: Fields, known: Sequence[str], now: datetime) -> Issue | None:
     for key, when in (("opened", opened), ("closed", closed)):
         if when > now + CLOCK_SLACK:
             fields.wrong(key, f"{time_words(when)} is in the future (now: {time_words(now)})")
+    rows = fields.text("rows")
+    if rows and not re.fullmatch(r"[1-9]\d{0,17}", rows):
+        fields.wrong("rows", f"{rows!r} is no number of rows, such as 24")
     if not fields.ok:
         return None
     return Issue(
@@ -110,6 +114,7 @@ def _entry(fields: Fields, known: Sequence[str], now: datetime) -> Issue | None:
         closed=None if closed == NEVER else closed,
         line=fields.line,
         incomplete=incomplete,
+        rows=int(rows) if rows else None,
     )
 
 
@@ -121,6 +126,7 @@ class Stub:
     target: str
     severity: Severity
     summary: str
+    rows: int | None = None
 
 
 def append(root: Path, change: str, stubs: Sequence[Stub], now: datetime) -> Path:
@@ -164,6 +170,7 @@ def _stub_text(stub: Stub, indent: int, now: datetime) -> str:
         "decision": TODO,
         "summary": " ".join(stub.summary.split())[:300] or TODO,
         "opened": time_words(now),
+        **({"rows": stub.rows} if stub.rows else {}),
     }
     lines = dumped([record]).splitlines()
     margin = len(lines[0]) - len(lines[0].lstrip())

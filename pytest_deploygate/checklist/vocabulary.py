@@ -53,7 +53,10 @@ SEVERITIES = ("blocker", "critical", "major", "minor", "low")
 
 @dataclass(frozen=True)
 class Issue:
-    """One entry. `incomplete` names the fields still to be filled in; `closed` is None while it is open."""
+    """One entry. `incomplete` names the fields still to be filled in; `closed` is None while it is open.
+
+    `rows` is for how many rows it was decided, where it is about rows that differ after a migration.
+    """
 
     item: str
     target: str
@@ -65,6 +68,7 @@ class Issue:
     closed: datetime | None
     line: int
     incomplete: tuple[str, ...] = ()
+    rows: int | None = None
 
     def about(self, item: str, target: str) -> bool:
         """Tell whether it documents this target of this item; an entry without a target covers all."""

@@ -11,6 +11,7 @@ import queue
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -406,7 +407,7 @@ def _joined(folder: Path, outcomes: Sequence[TableOutcome], kept: Journal) -> in
         # The parts stay where a table must be read again: the file is then joined once more.
         if any(outcome.problem for outcome in outcomes):
             return whole.stat().st_size - _HEADER
-        kept.write({"joined": whole.stat().st_size})
+        kept.write({"joined": whole.stat().st_size, "at": datetime.now(UTC).isoformat(timespec="seconds")})
     for path in single:
         path.unlink(missing_ok=True)
     return whole.stat().st_size - _HEADER

@@ -7,6 +7,7 @@
     {"side": "source", "table": TABLE, "unit": N, "sums": [[part, rows, sum], …], "s": SECONDS}
     {"looked": TABLE, "part": N, "bytes": LENGTH OF ITS FILE, "found": {…}}
     {"done": TABLE, "outcome": {…}}
+    {"joined": BYTES OF ALL DIFFERENCES, "at": TIME}
 
 A line that was being written when the comparison was killed is cut off. Lines are not brought to the disk one by one: they
 outlive the process, and after a crash of the machine what is lost is read again.

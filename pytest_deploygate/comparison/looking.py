@@ -156,7 +156,9 @@ class Looker:
         for _ in range(self._live.times):
             if not open_:
                 break
-            if self._stopped.wait(self._live.delay_s):
+            if self._live.caught_up is not None:
+                self._live.caught_up(self._live.delay_s * self._live.times, self._stopped)
+            elif self._stopped.wait(self._live.delay_s):
                 raise CannotTell("the comparison was stopped")
             again = {
                 c.key: c

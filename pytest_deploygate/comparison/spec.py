@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import field
 
 from pytest_deploygate.lazy import dataclass
@@ -92,10 +94,15 @@ class Budget:
 
 @dataclass(frozen=True)
 class Live:
-    """How to look again at rows that differ while the source is written to: `times` times, each after `delay_s`."""
+    """How to look again at rows that differ while the source is written to: `times` times, each after `delay_s`.
+
+    `caught_up` waits until the target has confirmed what the source has written, at most `times` the delay, in place of a
+    delay; see `position`.
+    """
 
     delay_s: float
     times: int = 3
+    caught_up: Callable[[float, threading.Event], None] | None = None
 
 
 @dataclass(frozen=True)

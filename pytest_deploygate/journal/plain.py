@@ -19,6 +19,7 @@ from pytest_deploygate.model import (
     Line,
     Outcome,
     Picture,
+    Places,
     Reading,
     Rule,
     Series,
@@ -94,6 +95,12 @@ def _figure(plain: Mapping[str, Any]) -> Figure:
             return made(Spans, own | {"start": _start(own)}, rows=rows)
         case "shares":
             return made(Shares, own, rows=tuple(map(_shares, listed(own["rows"]))))
+        case "places":
+            places = tuple(
+                (text(name), tuple(int(number_of(n)) for n in listed(counts)))
+                for name, counts in listed(own["rows"])
+            )
+            return made(Places, own, rows=places)
         case "picture":
             return made(Picture, own)
     raise ValueError(f"unknown kind of figure {plain['kind']!r}")

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterable
 
 from pytest_deploygate.decision.compose import ItemResult
-from pytest_deploygate.model import Distribution, Figure, Finding, Picture, Series, Shares
+from pytest_deploygate.model import Distribution, Figure, Finding, Picture, Places, Series, Shares
 
 #: Maximum size of the page in bytes (UTF-8, including the style sheet).
 LIMIT = 1_000_000
@@ -83,6 +83,8 @@ def _figure_bytes(figure: Figure) -> int:
             points = sum(min(len(line.points), 1000) for line in figure.lines[:4])
         case Shares():
             points = 60 * min(len(figure.rows), 24)
+        case Places():
+            points = 20 * min(len(figure.rows), 12)
         case Picture():
             return 600 + 2 * len(figure.title) + len(figure.thumbnail) + 2 * len(figure.path)
         case _:

@@ -24,6 +24,7 @@ from pytest_deploygate.model import (
     Finding,
     Judgement,
     Picture,
+    Places,
     Reading,
     Series,
     Shares,
@@ -224,7 +225,7 @@ _PARTS: Mapping[str, tuple[type, ...]] = {
 _OF_TUPLES: Mapping[str, tuple[type, ...]] = {
     "readings": (Reading,),
     "notes": (str,),
-    "figures": (Distribution, Series, Spans, Shares, Picture),
+    "figures": (Distribution, Series, Spans, Shares, Places, Picture),
 }
 _OF_READINGS: Mapping[str, tuple[type, ...]] = {
     "name": (str,), "value": (str, int, float, type(None)), "unit": (str,), "limit": (str,), "ok": (bool, type(None)),

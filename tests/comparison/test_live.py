@@ -7,7 +7,7 @@ import time
 
 import psycopg
 
-from pytest_deploygate.comparison import engine
+from pytest_deploygate.comparison import engine, position
 from pytest_deploygate.comparison.sides import PostgresServer
 from pytest_deploygate.comparison.spec import Budget, Live
 
@@ -93,3 +93,37 @@ def _kill(server) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'deploygate'"
         )
         time.sleep(0.05)
+
+
+def test_rows_are_late_until_the_target_has_confirmed_them(both, sides, tables, tmp_path):
+    """A real subscription that is held up: unknown while it has not confirmed, then only what really differs."""
+    source, target = both
+    where = f"host=127.0.0.1 port={source.port} user=postgres dbname=plant"
+    source.sql("CREATE PUBLICATION moved FOR TABLE app.by_two")
+    target.sql(f"CREATE SUBSCRIPTION moving CONNECTION '{where}' PUBLICATION moved WITH (copy_data = false)")
+    try:
+        target.sql("UPDATE app.by_two SET v = -1 WHERE v = 7")
+        by_slot = position.by_slot(source.settings(), "moving")
+
+        def released(seconds: float, stopped: threading.Event) -> None:
+            holder.close()  # the rows were read, and are late
+            by_slot(seconds, stopped)
+
+        bounded = Live(10.0, times=6, caught_up=released)
+        short = Live(0.2, times=1, caught_up=by_slot)
+        holder = psycopg.connect(f"host=127.0.0.1 port={target.port} user=postgres dbname=plant")
+        holder.execute("LOCK TABLE app.by_two IN SHARE MODE")
+        source.sql("UPDATE app.by_two SET v = v + 0.5 WHERE v IN (11, 12)")
+        late = engine.compare(tables("by_two"), *sides, tmp_path / "late", live=short)
+        assert "the target has confirmed" in late.tables[0].problem
+        assert (late.certain, late.differences) == (False, 0)
+        found = engine.compare(tables("by_two"), *sides, tmp_path / "found", live=bounded)
+        # Both late rows, or one: the other may be looked at after the subscription was released.
+        assert (found.certain, found.tables[0].changed, found.tables[0].transient > 0) == (True, 1, True)
+        nobody = Live(0.2, times=1, caught_up=position.by_slot(source.settings(), "nothing"))
+        unknown = engine.compare(tables("by_two"), *sides, tmp_path / "none", live=nobody)
+        assert "has no replication slot nothing" in unknown.tables[0].problem
+    finally:
+        target.sql("ALTER SUBSCRIPTION moving DISABLE")
+        target.sql("DROP SUBSCRIPTION moving")
+        source.sql("DROP PUBLICATION moved")

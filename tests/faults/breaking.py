@@ -16,6 +16,7 @@ import pytest
 
 from pytest_deploygate.checklist import parser
 from pytest_deploygate.cli.shared import lab_way_back
+from pytest_deploygate.decision.compose import CLOSING_TESTS
 from pytest_deploygate.fields.sources.lab import STATE_FILE
 from pytest_deploygate.lab import client, cluster, drilling, faults, schedule, sql
 from pytest_deploygate.lab.faults import pooling
@@ -138,6 +139,19 @@ def not_good(items: Mapping[str, Mapping[str, Any]]) -> set[str]:
     }
 
 
+def judged_at_the_end(items: Mapping[str, Mapping[str, Any]], fault: faults.Fault) -> set[str]:
+    """The tests of items that are also judged when the run closes, where that is what turned red; not those that the fault names."""
+    return {
+        test
+        for item in fault.items
+        if any(
+            target["test"].startswith(CLOSING_TESTS) and not Verdict(target["verdict"]).good
+            for target in items[item]["targets"]
+        )
+        for test in bound_to(item)
+    } - set(fault.tests)
+
+
 def needs_quiet(fault: faults.Fault) -> bool:
     """Whether a gate run about this fault measures response times."""
     return bool(TIMED & set(fault.items)) or (fault.inventory == "lab" and "criteria" in scope_of(fault))
@@ -245,7 +259,7 @@ def changes_exactly_what_it_declares(
     fault.heals(lab)  # healing again does no harm
     changed = {i: item["verdict"] for i, item in items.items() if item["verdict"] != before[i]}
     assert changed == dict(fault.items), {i: items[i]["reason"] for i in {*changed, *fault.items}}
-    red = not_good({item: items[item] for item in fault.items})
+    red = not_good({item: items[item] for item in fault.items}) | judged_at_the_end(items, fault)
     assert red >= turned_red_by(fault), f"no finding of theirs is red: {sorted(turned_red_by(fault) - red)}"
     assert code == (1 if "fail" in changed.values() else 21)
     reasons = " ".join(

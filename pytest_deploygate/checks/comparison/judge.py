@@ -9,7 +9,7 @@ from pytest_deploygate.checks.comparison.facts import Compared
 from pytest_deploygate.checks.migration.section import Migration
 from pytest_deploygate.comparison.outcome import Example, TableOutcome
 from pytest_deploygate.judging.collector import Collector
-from pytest_deploygate.model import Figure, Judgement, Reading, Shares, words_for
+from pytest_deploygate.model import Figure, Judgement, Places, Reading, words_for, words_for_count
 
 __all__ = ["judge"]
 _MOST_NAMED = 8
@@ -142,7 +142,7 @@ def _readings(found: Compared) -> Iterator[Reading]:
     for table in shown[:_MOST_TABLES]:
         yield Reading(
             table.source,
-            f"{table.source_rows} rows, {table.parts} parts, {table.differences} differ, {words_for(table.seconds)}",
+            f"{table.source_rows:,} rows in {words_for_count(table.parts, 'range', 'ranges')}, {table.differences:,} differ, {words_for(table.seconds)}",
             limit="0 differ" if table.differences else "",
             ok=False if table.differences else None,
         )
@@ -156,12 +156,8 @@ def _figures(found: Compared) -> Iterator[Figure]:
         for where in table.where:
             tenths[min(int(where.share * _TENTHS), _TENTHS - 1)] += where.differences
         if any(tenths):
-            rows += [
-                (f"{table.source}, {n * 10} to {n * 10 + 10} %", (("differ", count),), None)
-                for n, count in enumerate(tenths)
-                if count
-            ]
+            rows.append((table.source, tuple(tenths)))
     if rows:
-        yield Shares(
+        yield Places(
             "Where in the order of the key rows differ", "rows", tuple(rows[:_MOST_ROWS_OF_A_PICTURE])
         )

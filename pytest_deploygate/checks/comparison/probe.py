@@ -9,7 +9,7 @@ from pathlib import Path
 from pytest_deploygate.checks.comparison.facts import Compared
 from pytest_deploygate.checks.migration.section import Migration, Moved
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.comparison import engine, large_objects, matching, shards
+from pytest_deploygate.comparison import engine, large_objects, matching, parquet, position, shards
 from pytest_deploygate.comparison.adapter import Server
 from pytest_deploygate.comparison.described import alike
 from pytest_deploygate.comparison.outcome import Outcome
@@ -21,6 +21,10 @@ from pytest_deploygate.model import CannotTell, NotCovered
 from pytest_deploygate.problems import nearest
 
 __all__ = ["compared"]
+_BOUNDED = (
+    "rows that differ were looked at again when slot {slot} had confirmed what the source had written by then: what differs "
+    "still was not late"
+)
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,11 @@ def run(
     """
     into = folder or migration.folder
     given = migration.budget
-    source, target = _servers(database, migration)
+    _can_write(migration)
+    source, target = servers(database, migration)
     chosen = choose(source, target, migration, only)
     live = migration.live
+    caught_up = position.by_slot(migration.source.alone(), live.slot) if live and live.slot else None
     try:
         outcome = engine.compare(
             chosen.tables,
@@ -72,12 +78,14 @@ def run(
                 given.max_written,
                 given.statement_timeout.total_seconds(),
             ),
-            live=Live(live.delay.total_seconds(), live.times) if live else None,
+            live=Live(live.delay.total_seconds(), live.times, caught_up) if live else None,
+            notes=[_BOUNDED.format(slot=live.slot)] if live and live.slot else (),
             shard=shard,
             resume=resume,
             watch=watch,
             unknown=chosen.unknown,
         )
+        _as_parquet(migration, into)
     except engine.CannotResume as changed:
         raise CannotTell(str(changed)) from changed
     except OSError as error:
@@ -101,9 +109,11 @@ def merged(
     Raises NotCovered and CannotTell; the cause is `shards.CannotMerge` where shards do not belong together.
     """
     into = folder or migration.folder
-    chosen = choose(*_servers(database, migration), migration)
+    _can_write(migration)
+    chosen = choose(*servers(database, migration), migration)
     try:
         outcome = shards.merge(folders, into)
+        _as_parquet(migration, into)
     except shards.CannotMerge as error:
         raise CannotTell(str(error)) from error
     except OSError as error:
@@ -115,7 +125,19 @@ def merged(
     return _compared(replace(outcome, unknown=(*outcome.unknown, *lacking)), into, chosen)
 
 
-def _servers(database: ConnectionSettings | None, migration: Migration) -> tuple[Server, Server]:
+def _can_write(migration: Migration) -> None:
+    """Raise CannotTell before rows are compared, not after hours."""
+    if migration.parquet and (what := parquet.missing()):
+        raise CannotTell(what)
+
+
+def _as_parquet(migration: Migration, folder: Path) -> None:
+    if migration.parquet:
+        parquet.write(folder)
+
+
+def servers(database: ConnectionSettings | None, migration: Migration) -> tuple[Server, Server]:
+    """Return source and target. Raises NotCovered without a target."""
     destination = migration.target or database
     if destination is None:
         raise NotCovered("the migration has no target: add `database`, or `migration: {target: …}`")

@@ -130,11 +130,48 @@ class Copy:
 
 
 @dataclass(frozen=True)
+class Build:
+    """An index that is being built. `phase` is the server's word; `share` of that phase by look, None if it is not known."""
+
+    index: str
+    pid: int
+    phase: str
+    share: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class RestoreJob:
+    """A session of pg_restore that was there at each look: what it does at the last one.
+
+    `blocked_by` describes the session whose lock it waited for at every look; empty if it did not.
+    """
+
+    pid: int
+    statement: str
+    seconds: float
+    blocked_by: str
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A subscription of the target. `lag_bytes` is what its slot on the source has yet to have confirmed, by look.
+
+    It is empty if the source has no such slot. `worker`: a process of the target receives changes.
+    """
+
+    subscription: str
+    slot: str
+    enabled: bool
+    worker: bool
+    lag_bytes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Progress:
     """How far a migration is. `at_s` are the times of the looks since the first one.
 
     `copies` are those that were there at each look. `not_ready` are tables of subscriptions that are not in sync, with
-    their state. `sessions` is how many sessions other than ours write or restore on the target.
+    their state: what the server itself knows, without estimates.
     """
 
     now: datetime
@@ -143,3 +180,6 @@ class Progress:
     rows_in: tuple[int, ...]
     copies: tuple[Copy, ...]
     not_ready: tuple[tuple[str, str], ...]
+    builds: tuple[Build, ...] = ()
+    jobs: tuple[RestoreJob, ...] = ()
+    applied: tuple[Applied, ...] = ()

@@ -255,6 +255,9 @@ class Migration(Section):
         Each("aggregation", "migration: {aggregations: [{name: …, source: SELECT …, key: […]}]}"),
     ] = Field(default=None, min_length=1, description="aggregates that must be the same on both sides")
     folder: FilePath = Field(description="folder for the comparison's journal and its file of differences")
+    parquet: bool = Field(
+        default=False, description="write the differences as Parquet, too (needs the extra `parquet`)"
+    )
 
     @field_validator("frozen_at", "finish_by")
     @classmethod

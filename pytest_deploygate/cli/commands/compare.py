@@ -81,7 +81,7 @@ def compare(
     if folders and (tables or shard or resume):
         raise Refused("--merge goes with none of --tables, --shard and --resume")
     part = _shard(shard)
-    bar = None if as_json or not sys.stderr.isatty() else _bar()
+    bar = None if as_json else _bar()
     try:
         with stops.obeyed(change, out), stopping.ending():
             if folders:
@@ -132,9 +132,9 @@ def _shard(given: str | None) -> Shard | None:
 
 
 def _bar() -> Any:
-    from pytest_deploygate.cli.show.compare import Bar  # noqa: PLC0415 (only where there is a terminal)
+    from pytest_deploygate.cli.show.compare import Bar, Lines  # noqa: PLC0415 (not for --json)
 
-    return Bar()
+    return Bar() if sys.stderr.isatty() else Lines()
 
 
 def _show(found: Compared, judged: Judgement) -> None:

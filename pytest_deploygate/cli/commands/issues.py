@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,30 @@ from pytest_deploygate.checklist.vocabulary import Issue
 from pytest_deploygate.checks.people.judge.issue_log import BadItem, undocumented
 from pytest_deploygate.cli.shared import arguments, journals, options, records, repository
 from pytest_deploygate.cli.show import issue_list
+from pytest_deploygate.decision.compose import CLOSING_TESTS
 from pytest_deploygate.files import bounded
 from pytest_deploygate.lazy import dataclass
-from pytest_deploygate.model import Severity, Verdict, option_of
+from pytest_deploygate.model import Severity, Verdict, option_of, words_for_count
 from pytest_deploygate.problems import nearest
 
 
 @dataclass(frozen=True)
 class _Bad:
-    """Something that is not green, with what the log needs to know about its item."""
+    """Something that is not green, with what the log needs to know about its item.
+
+    `rows`: it is a class of rows that differ after a migration, and how many they are; only an entry that names it counts.
+    """
 
     what: BadItem
     severity: Severity
     phase: str
+    rows: int | None = None
+
+    def has_entry(self, entries: Sequence[Issue]) -> bool:
+        """Tell whether an entry is about it."""
+        if self.rows is None:
+            return not undocumented([self.what], entries)
+        return any((e.item, e.target) == (self.what.item, self.what.target) for e in entries)
 
 
 @click.command()
@@ -65,10 +76,9 @@ def issues(
         raise click.UsageError(f"--phase {phase}: there is no such phase{nearest(phase, phases)}")
     log = issue_log.load(root, change, checklist)
     found = [bad for bad in _read(folder, change, checklist) if phase in ("", bad.phase)]
-    named = undocumented([bad.what for bad in found], log.entries)
-    missing = [bad for bad in found if bad.what in named]
+    missing = [bad for bad in found if not bad.has_entry(log.entries)]
     if write and missing:
-        stubs = [Stub(b.what.item, b.what.target, b.severity, b.what.reason) for b in missing]
+        stubs = [Stub(b.what.item, b.what.target, b.severity, b.what.reason, b.rows) for b in missing]
         issue_log.append(root, change, stubs, records.present())
         log = issue_log.load(root, change, checklist)
     closed = [bad for bad in found if bad not in missing and _only_closed(bad, log)]
@@ -99,7 +109,10 @@ def _bad(items: list[dict[str, Any]], checklist: Checklist) -> Iterator[_Bad]:
     for item in items:
         verdict = Verdict(item["verdict"])
         known = checklist.get(item["id"])
-        if verdict.good or (known and known.about_the_log):
+        if known and known.about_the_log:
+            yield from _classes(item)
+            continue
+        if verdict.good:
             continue
         targets = [t for t in item["targets"] if not Verdict(t["verdict"]).good]
         whole = {"target": "", "verdict": verdict, "reason": item["reason"], "deferred_to": ""}
@@ -109,6 +122,18 @@ def _bad(items: list[dict[str, Any]], checklist: Checklist) -> Iterator[_Bad]:
                 continue  # it is measured again in the phase that it is deferred to
             what = BadItem(item["id"], target["target"], found, target["reason"])
             yield _Bad(what, Severity(item["severity"]), item["phase"])
+
+
+def _classes(item: dict[str, Any]) -> Iterator[_Bad]:
+    """Yield the classes of rows that differ which an item about the log has found, and that are not documented."""
+    for target in item["targets"]:
+        if target.get("test", "").startswith(CLOSING_TESTS) or Verdict(target["verdict"]) is not Verdict.FAIL:
+            continue
+        said = {reading["name"]: reading["value"] for reading in target["measurements"]}
+        if "rows" in said:
+            reason = f"{words_for_count(int(said['rows']), 'row differs', 'rows differ')}, {said['example']}"
+            what = BadItem(item["id"], target["target"], Verdict.FAIL, reason)
+            yield _Bad(what, Severity(item["severity"]), item["phase"], int(said["rows"]))
 
 
 def _say_json(

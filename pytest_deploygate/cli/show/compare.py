@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -13,6 +14,7 @@ from pytest_deploygate.model import Judgement, Verdict, words_for
 
 _MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗"}
 _LEAST_S = 2.0
+_LINE_S = 30.0
 
 
 class Bar:
@@ -63,6 +65,43 @@ class Bar:
         self._progress.update(
             self._task, total=max(self._total, self._rows, 1), completed=self._rows, said=said
         )
+
+
+class Lines:
+    """A line for each table that ends, and one now and then meanwhile: for logs, where a bar cannot be drawn."""
+
+    def __init__(self) -> None:
+        self._began = self._said = time.monotonic()
+        self._tables = self._done = self._rows = self._total = 0
+
+    def planned(self, tables: int, rows: int) -> None:
+        """See `engine.Watch`."""
+        self._tables, self._total = tables, rows
+        click.echo(f"comparing {tables} tables, about {rows // 2} rows on each side", err=True)
+
+    def read(self, rows: int) -> None:
+        """See `engine.Watch`."""
+        self._rows += rows
+        now = time.monotonic()
+        if now - self._said >= _LINE_S:
+            self._said = now
+            rate = self._rows / (now - self._began)
+            click.echo(
+                f"{self._rows} of about {max(self._total, self._rows)} rows of both sides read, {rate:.0f}/s, "
+                f"{self._done} of {self._tables} tables",
+                err=True,
+            )
+
+    def finished(self, table: TableOutcome) -> None:
+        """See `engine.Watch`."""
+        self._done += 1
+        found = table.problem or (
+            f"{table.differences} rows differ" if table.differences else f"{table.source_rows} rows equal"
+        )
+        click.echo(f"{self._done} of {self._tables}: {table.source}: {found}", err=True)
+
+    def close(self) -> None:
+        """Nothing is left to remove."""
 
 
 def show(outcome: Outcome, judged: Judgement) -> None:

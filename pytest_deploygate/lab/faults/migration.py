@@ -7,12 +7,12 @@ from pytest_deploygate.lab.services import source
 from pytest_deploygate.lab.state import Lab
 
 _INVENTORY = "lab-migration"
-_ROWS = {"phase4.integrity": "fail"}
+_ROWS = {"phase4.integrity": "fail", "phase4.discrepancies": "fail"}
 
 
 def _fault(name: str, what: str, items: dict[str, str], table: str, statement: str, says: str) -> Fault:
-    def breaks(lab: Lab) -> object:
-        return source.on_target(lab, statement)
+    def breaks(lab: Lab) -> None:
+        source.change(lab, table, statement)
 
     return Fault(
         name,
@@ -45,7 +45,8 @@ FACTOR = _fault(
 MONTH = _fault(
     "migration-missing-month",
     "the readings of a whole month did not arrive",
-    {"phase4.history": "fail"},
+    # A fifth of the rows of a table are not there.
+    {"phase4.history": "fail", "phase4.progress": "fail"},
     "readings",
     "DELETE FROM plant.readings WHERE at >= '2026-07-01Z' AND at < '2026-08-01Z'",
     "2026-07-01 0 instead of 180",
@@ -61,7 +62,7 @@ BUCKET = _fault(
 WRITTEN = Fault(
     "migration-source-written",
     "a client still writes to the source after the freeze",
-    {"phase4.start": "fail"},
+    {"phase4.start": "fail", "phase4.discrepancies": "fail"},
     source.write_on,
     lambda lab: source.end(lab, source.WRITER),
     says="legacy.machines",
@@ -71,7 +72,7 @@ WRITTEN = Fault(
 STALLED = Fault(
     "migration-stalled-copy",
     "a COPY into the target stands still: its sender sends nothing",
-    {"phase4.progress": "fail"},
+    {"phase4.progress": "fail", "phase4.discrepancies": "fail"},
     source.stall,
     lambda lab: source.end(lab, source.COPIER),
     says="COPY into plant.events",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from pytest_deploygate.checks.migration.facts import Copy, Progress
+from pytest_deploygate.checks.migration.judge import restoring
 from pytest_deploygate.checks.migration.section import Migration
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for
@@ -13,7 +14,6 @@ from pytest_deploygate.model import Judgement, Reading, words_for
 _MOST = 5
 #: Statistics are estimates: a table counts as filled from this share on. `phase4.integrity` counts exactly.
 _FILLED = 0.98
-_STATES = {"i": "not begun", "d": "being copied", "f": "copied, not in sync"}
 
 
 def judge_progress(found: Progress, expected: Migration) -> Judgement:
@@ -37,8 +37,7 @@ def judge_progress(found: Progress, expected: Migration) -> Judgement:
             f"COPY into {copy.table} (process {copy.pid}) stands at {copy.rows[-1]} rows for {words_for(found.at_s[-1] - found.at_s[0])}: "
             "look for what it waits for in pg_stat_activity, and at the program that sends"
         )
-    for name, state in found.not_ready[:_MOST]:
-        said.note(f"{name} is {_STATES.get(state, state)} by its subscription")
+    restoring.judge(found, expected, said)
     open_ = [table for table in found.tables if table.target < table.source * _FILLED]
     if open_ and not stalled:
         running = sum(_rows(copy, -1) for copy in found.copies)

@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 
 from pytest_deploygate.checks.migration.facts import Copy, Filling, Progress
-from pytest_deploygate.checks.migration.probe import places, tables
+from pytest_deploygate.checks.migration.probe import places, restoring, tables
 from pytest_deploygate.checks.migration.section import Migration
 from pytest_deploygate.clients import stopping
 from pytest_deploygate.clients.postgres.cluster import Cluster
@@ -32,6 +32,7 @@ def progress(postgres: Cluster, migration: Migration) -> Progress:
     at_s: list[float] = []
     rows_in: list[int] = []
     looked: list[dict[int, tuple[str, int, int, int]]] = []
+    restores: list[restoring.Look] = []
     moved = tables.moved(here, migration)
     for look in range(_LOOKS):
         if look:
@@ -44,6 +45,10 @@ def progress(postgres: Cluster, migration: Migration) -> Progress:
             looked.append(_copies(ask))
             now = ask("SELECT clock_timestamp()")[0][0]
             not_ready = tuple(ask(_STATES))
+            restores.append(restoring.look(ask))
+        if restores[-1].subscriptions:
+            with places.source(migration) as ask:
+                restores[-1].lags.update(restoring.lags(ask, restores[-1].subscriptions))
     return Progress(
         now=now,
         at_s=tuple(at_s),
@@ -54,6 +59,9 @@ def progress(postgres: Cluster, migration: Migration) -> Progress:
         rows_in=tuple(rows_in),
         copies=tuple(_through(looked)),
         not_ready=tuple((name, state) for name, state in not_ready),
+        builds=restoring.builds(restores),
+        jobs=restoring.jobs(restores),
+        applied=restoring.applied(restores),
     )
 
 
