@@ -36,13 +36,8 @@ def judge_claim(measurement: Claim, criterion: Claimed) -> Judgement:
     lost = at_risk(measurement.commits, measurement.risk)
     found.read(*_readings(measurement))
     weak = list(_weak(measurement.commits))
-    found.read(
-        Reading(
-            "settings with which commits do not wait", len(weak), limit="0", ok=not weak if weak else True
-        )
-        if criterion.synchronous or not weak
-        else Reading("settings with which commits do not wait", len(weak))
-    )
+    if criterion.synchronous or not weak:
+        found.read(Reading("settings with which commits do not wait", len(weak), limit="0", ok=not weak))
     for sentence in weak:
         say = f"{sentence}; {lost}"
         found.wrong(say) if criterion.synchronous else found.unknown(
