@@ -60,6 +60,28 @@ class Commits:
 
 
 @dataclass(frozen=True)
+class Steadily:
+    """What a process that wrote for long knows of itself. `busy` is its own processor time by the time it took.
+
+    `acknowledged_per_100ms` counts the commits of each tenth of a second since the start.
+    """
+
+    planned_s: float
+    lasted_s: float
+    asked_per_s: float
+    acknowledged: int
+    reconnected: int
+    busy: float
+    problem: str = ""
+    acknowledged_per_100ms: tuple[int, ...] = ()
+
+    @property
+    def per_s(self) -> float:
+        """Acknowledged writes a second."""
+        return self.acknowledged / self.lasted_s if self.lasted_s else 0.0
+
+
+@dataclass(frozen=True)
 class Written:
     """One load and where its rows were found. `through` is the way of the writers; `planned_s` and `lasted_s` its times.
 
@@ -78,6 +100,7 @@ class Written:
     hung: bool = False
     problem: str = ""
     left_out: tuple[str, ...] = ()
+    steadily: Steadily | None = None
 
 
 @dataclass(frozen=True)

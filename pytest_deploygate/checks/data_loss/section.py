@@ -27,6 +27,14 @@ class DataLoss(Section):
         description="whether the writes are looked for in a restored backup, too; needs `backup.scratch`",
     )
 
+    allow: str = Field(
+        default="",
+        description="the inventory's name: `deploygate load --writes` may write here as fast as the server can",
+    )
+    max_per_second: int = Field(
+        default=5000, ge=1, description="most rows a second that `deploygate load --writes` writes"
+    )
+
     @property
     def patience_s(self) -> float:
         """How long the probe waits for a replica, in seconds: a probe waits this long and does not judge."""

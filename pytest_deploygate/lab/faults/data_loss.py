@@ -79,7 +79,7 @@ REMOVED = Fault(
     _ITEMS,
     _trigger(f"DELETE FROM {_TABLE} WHERE run <> '' AND id % 25 = 0;", "STATEMENT"),
     _drop_table,
-    says="db1 lacks",
+    says="db1, db2 and db3 lack",
     tests=(*_NODES, "test_acknowledged_writes_are_in_a_restored_backup"),
     scope=_SCOPE,
 )

@@ -22,8 +22,7 @@ def judge_nodes(measurement: Written, criterion: DataLoss) -> Judgement:
         )
     if measurement.hung:
         found.unknown("a commit did not return and had to be cancelled, so its row may or may not be there")
-    for place in measurement.nodes:
-        _place(found, place, seen.acknowledged)
+    _places(found, measurement.nodes, seen.acknowledged)
     for sentence in _strange(seen, measurement.through):
         found.wrong(sentence)
     found.read(*_strange_readings(seen))
@@ -53,7 +52,7 @@ def judge_restored(measurement: Written, criterion: DataLoss) -> Judgement:
         return found.judgement(str)
     if not seen.acknowledged:
         found.unknown("no write was acknowledged, so a backup cannot show that it keeps them")
-    _place(found, place, seen.acknowledged)
+    _places(found, (place,), seen.acknowledged)
     return found.judgement(
         lambda: (
             f"{place.name} has all {seen.acknowledged:,} acknowledged writes, recovered to the last of them in "
@@ -62,51 +61,58 @@ def judge_restored(measurement: Written, criterion: DataLoss) -> Judgement:
     )
 
 
-def _place(found: Collector, place: Place, acknowledged: int) -> None:
-    presence = place.presence
-    if presence is None:
-        found.unknown(
-            f"the acknowledged writes could not be looked for: {place.problem or 'no reason was recorded'}",
-            where=place.name,
-        )
-        return
-    found.read(
-        Reading(
-            f"acknowledged writes missing: {place.name}", presence.lost.count, "rows", "0", not presence.lost
-        ),
-        Reading(
-            f"rows that nobody wrote: {place.name}", presence.phantom.count, "rows", "0", not presence.phantom
-        ),
-        Reading(
-            f"rows that are there twice: {place.name}",
-            presence.applied_twice.count, "rows", "0", not presence.applied_twice,
-        ),
-    )  # fmt: skip
-    for sentence in _lacking(place.name, presence, acknowledged):
-        found.wrong(sentence)
+def _places(found: Collector, places: tuple[Place, ...], acknowledged: int) -> None:
+    """Add what each place lacks or has too much of; places that lack the same are told together."""
+    same: dict[Presence, list[str]] = {}
+    for place in places:
+        if place.presence is None:
+            found.unknown(
+                f"the acknowledged writes could not be looked for: {place.problem or 'no reason was recorded'}",
+                where=place.name,
+            )
+            continue
+        same.setdefault(place.presence, []).append(place.name)
+        found.read(*_place_readings(place.name, place.presence))
+    for presence, names in same.items():
+        for sentence in _lacking(names, presence, acknowledged):
+            found.wrong(sentence)
 
 
-def _lacking(name: str, presence: Presence, acknowledged: int) -> Iterator[str]:
+def _place_readings(name: str, presence: Presence) -> Iterator[Reading]:
+    for what, some in (
+        ("acknowledged writes missing", presence.lost),
+        ("rows that nobody wrote", presence.phantom),
+        ("rows that are there twice", presence.applied_twice),
+    ):
+        yield Reading(f"{what}: {name}", some.count, "rows", "0", not some)
+
+
+def _lacking(names: list[str], presence: Presence, acknowledged: int) -> Iterator[str]:
+    name, verb, has = (
+        _joined(names),
+        "lack" if len(names) > 1 else "lacks",
+        "have" if len(names) > 1 else "has",
+    )
     if presence.lost:
         cut = (
-            f", all that was acknowledged in the last {words_for(presence.lost_s)}: its end is cut off"
+            f", all that was acknowledged in the last {words_for(presence.lost_s)}: its end is cut off, as by a crash"
             if presence.tail and presence.lost_s
             else ": single rows, so something removed or skipped them"
             if presence.found and not presence.tail
             else ""
         )
         yield (
-            f"{name} lacks {presence.lost.count:,} of {acknowledged:,} acknowledged writes (ids {presence.lost}){cut}; "
+            f"{name} {verb} {presence.lost.count:,} of {acknowledged:,} acknowledged writes (ids {presence.lost}){cut}; "
             "stop the deployment and look for triggers, policies, jobs and a second primary before anything else is written"
         )
     if presence.phantom:
         yield (
-            f"{name} has {presence.phantom.count:,} rows that no writer wrote, or that were refused (ids {presence.phantom}); "
+            f"{name} {has} {presence.phantom.count:,} rows that no writer wrote, or that were refused (ids {presence.phantom}); "
             "look for triggers and for a second writer of the gate's table"
         )
     if presence.applied_twice:
         yield (
-            f"{name} has {presence.applied_twice.count:,} writes twice (ids {presence.applied_twice}); the primary key of the "
+            f"{name} {has} {presence.applied_twice.count:,} writes twice (ids {presence.applied_twice}); the primary key of the "
             "gate's table is gone, or its index is damaged: run amcheck's bt_index_check"
         )
 
@@ -160,5 +166,8 @@ def _notes(measurement: Written, criterion: DataLoss) -> Iterator[str]:
 
 
 def _names(places: tuple[Place, ...]) -> str:
-    names = [place.name for place in places]
+    return _joined([place.name for place in places])
+
+
+def _joined(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

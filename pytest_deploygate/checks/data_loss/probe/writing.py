@@ -28,7 +28,7 @@ from pytest_deploygate.model import CannotTell
 
 ITEM = "crit.data-loss"
 _POSITION = "SELECT pg_is_in_recovery(), (pg_last_wal_replay_lsn() - '0/0')::bigint"
-_WRITTEN = "SELECT (pg_current_wal_lsn() - '0/0')::bigint"
+WRITTEN = "SELECT (pg_current_wal_lsn() - '0/0')::bigint"
 
 
 def written(setup: Setup, budget: Budget | None = None) -> Written:
@@ -81,14 +81,14 @@ def _written(setup: Setup, budget: Budget) -> Written:
 def _nodes(setup: Setup, mine: markers.Rows, checker: Checker, history: History) -> tuple[Place, ...]:
     cluster = setup.cluster
     try:
-        target = int(cluster.value(cluster.primary, _WRITTEN))
+        target = int(cluster.value(cluster.primary, WRITTEN))
     except CannotTell as unknown:
         return tuple(Place(node.name, None, str(unknown)) for node in cluster.nodes)
 
     def look(node: Node) -> Place:
         waited_s = 0.0
         if node.name != cluster.primary.name:
-            waited_s, late = _replayed(cluster, node, target, setup.criterion.patience_s)
+            waited_s, late = replayed(cluster, node, target, setup.criterion.patience_s)
             if late:
                 return Place(node.name, None, late, waited_s)
         return Place(node.name, checker.presence(_ids(cluster, node, mine), history.rows()), "", waited_s)
@@ -111,7 +111,7 @@ def _ids(cluster: Cluster, node: Node, mine: markers.Rows) -> list[int]:
         raise
 
 
-def _replayed(cluster: Cluster, node: Node, target: int, patience_s: float) -> tuple[float, str]:
+def replayed(cluster: Cluster, node: Node, target: int, patience_s: float) -> tuple[float, str]:
     """Wait until a replica has replayed a position: (how long, why not)."""
     began = time.monotonic()
     while True:
