@@ -11,8 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from pytest_deploygate.checks.data_loss.facts import Steadily
+from pytest_deploygate.cli import main
 from pytest_deploygate.cli.show.writes import limit
 from pytest_deploygate.clients.writers import ledger_file
 from pytest_deploygate.clients.writers.ledger_file import About, LedgerFile
@@ -149,20 +151,22 @@ def test_the_stop_file_ends_it_and_says_how_to_account(tmp_path, nodes):
         ({}, ("--writers", "3"), "--writers goes with --writes only"),
     ],
 )
-def test_what_is_refused_says_why(tmp_path, nodes, section, words, said):
+def test_what_is_refused_says_why(tmp_path, nodes, monkeypatch, section, words, said):
     inventory(tmp_path, nodes, **section)
-    code, _, err = run(tmp_path, *words)
-    assert code == 4
-    assert said in " ".join(err.split())
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["load", "--inventory", "here.yml", *words])
+    assert done.exit_code == 4
+    assert said in " ".join(done.output.split())
 
 
-def test_a_ledger_that_is_none_is_told(tmp_path, nodes):
+def test_a_ledger_that_is_none_is_told(tmp_path, nodes, monkeypatch):
     inventory(tmp_path, nodes)
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "x").write_text("{}\n")
     for name, said in (("x", "x is no ledger"), ("y", "there is no ledger y")):
-        code, _, err = run(tmp_path, "--account", name)
-        assert code == 1
-        assert said in err
+        done = CliRunner().invoke(main, ["load", "--inventory", "here.yml", "--account", name])
+        assert done.exit_code == 1
+        assert said in done.output
 
 
 def test_a_record_is_16_bytes_and_what_is_cut_off_is_left_out(tmp_path):
