@@ -32,6 +32,7 @@ from pytest_deploygate.model import (
     Series,
     Shares,
     Spans,
+    Takeover,
     Verdict,
 )
 from pytest_deploygate.redaction import Secret
@@ -343,6 +344,14 @@ figures = st.one_of(
     st.builds(Shares, words, words, st.just((("A", (("blocked", 4), ("passed", 1)), 0.95), ("B", (), None)))),
     st.builds(Places, words, words, st.just((("a", (0, 3, 0)), ("b", ())))),
     st.builds(Spans, words, st.just((("vantage 1", ((0.0, 5.0, "up"), (5.0, 9.5, "unknown"))),)), number),
+    st.builds(
+        Takeover,
+        words,
+        st.just((3, 0, 4)),
+        number,
+        st.just((("db1", ((0.0, 1.0),)), ("db2", ()))),
+        st.none() | number,
+    ),
 )
 findings = st.builds(
     Finding,

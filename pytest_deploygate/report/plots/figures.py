@@ -5,8 +5,8 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from pytest_deploygate.lazy import dataclass
-from pytest_deploygate.model import Distribution, Figure, Picture, Places, Series, Shares, Spans
-from pytest_deploygate.report.plots import distribution, pages, places, series, shares, spans
+from pytest_deploygate.model import Distribution, Figure, Picture, Places, Series, Shares, Spans, Takeover
+from pytest_deploygate.report.plots import distribution, pages, places, series, shares, spans, takeover
 
 
 @dataclass(frozen=True)
@@ -31,5 +31,7 @@ def drawn(figure: Figure) -> Drawn:
             return Drawn(figure.title, tuple(shares.words(figure)), shares.draw(figure))
         case Places():
             return Drawn(figure.title, tuple(places.words(figure)), places.draw(figure))
+        case Takeover():
+            return Drawn(figure.title, tuple(takeover.words(figure)), takeover.draw(figure))
         case Picture():
             return Drawn(figure.title, tuple(pages.words(figure)), pages.draw(figure))

@@ -18,7 +18,7 @@ import psycopg
 
 from pytest_deploygate.checks.replication.facts import FailoverFacts
 from pytest_deploygate.checks.replication.probe.servers import read_server, read_standbys
-from pytest_deploygate.checks.replication.probe.write_load import ITEM, Ledger, Load, present
+from pytest_deploygate.checks.replication.probe.write_load import ITEM
 from pytest_deploygate.checks.replication.section import Failover, WriteLoad
 from pytest_deploygate.clients import budget as budgets
 from pytest_deploygate.clients import own_lag, stopping
@@ -27,8 +27,10 @@ from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.clients.remembered import forget
+from pytest_deploygate.clients.writers import Ledger, Load, present
 from pytest_deploygate.drills import record as drills
 from pytest_deploygate.fields.postgres import Node
+from pytest_deploygate.judging.histories.checking import checked
 from pytest_deploygate.model import CannotTell, NotCovered
 from pytest_deploygate.redaction import redact
 
@@ -137,7 +139,7 @@ class _Drill:
 
     def __init__(self, cluster: Cluster, failover: Failover, plan: WriteLoad, blank: Record) -> None:
         self.cluster, self.failover, self.plan, self.record = cluster, failover, plan, blank
-        self.stopped_at = 0.0
+        self.stopped_at = self.began = 0.0
         self.ended: Ended | None = None
         self.lag = own_lag.Lag()
 
@@ -164,6 +166,7 @@ class _Drill:
                 load = Load(self.cluster, self.cluster.primary, self._plan(), mine, spending)
                 stop = threading.Timer(self._lead_s(), self._stop, [load])
                 load.start()
+                self.began = load.began
                 stop.start()
                 ledger = load.finish()
                 stop.join(COMMAND_BOUND_S + 5)
@@ -288,7 +291,12 @@ class _Drill:
     def _compare(self, node: Node, ledger: Ledger, mine: markers.Rows) -> None:
         ids = present(self.cluster, node, mine)
         missing = ledger.acknowledged - ids
+        lost = checked(ledger.history.rows()).presence(ids, ledger.history.rows())
         self._found(
+            primary=self.cluster.primary.name,
+            lead_s=round(max(0.0, self.stopped_at - self.began), 3),
+            acknowledged_per_100ms=tuple(ledger.acknowledged_per_100ms),
+            rpo_s=round(lost.lost_s, 3),
             acknowledged=len(ledger.acknowledged),
             indeterminate=len(ledger.indeterminate),
             missing=len(missing),
