@@ -18,7 +18,7 @@ import psycopg
 
 from pytest_deploygate.checks.replication.facts import FailoverFacts
 from pytest_deploygate.checks.replication.probe.servers import read_server, read_standbys
-from pytest_deploygate.checks.replication.probe.write_load import ITEM, Ledger, Load, present
+from pytest_deploygate.checks.replication.probe.write_load import ITEM
 from pytest_deploygate.checks.replication.section import Failover, WriteLoad
 from pytest_deploygate.clients import budget as budgets
 from pytest_deploygate.clients import own_lag, stopping
@@ -27,6 +27,7 @@ from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.clients.remembered import forget
+from pytest_deploygate.clients.writers import Ledger, Load, present
 from pytest_deploygate.drills import record as drills
 from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell, NotCovered

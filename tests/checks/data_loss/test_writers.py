@@ -1,0 +1,75 @@
+"""The writers on a real cluster: account, reconnecting, and what came when."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
+
+from pytest_deploygate.clients import budget as budgets
+from pytest_deploygate.clients.postgres import markers
+from pytest_deploygate.clients.writers import AnyOf, Load, present
+from pytest_deploygate.judging.histories.history import Kind, Outcome
+
+
+@dataclass(frozen=True)
+class Plan:
+    duration: timedelta
+    writers: int = 2
+    rows_per_second: int = 300
+
+
+def test_a_load_without_a_way_keeps_account_of_each_write(cluster):
+    with markers.rows(cluster) as (_, mine), budgets.unrecorded().probe("w", unwatched="test") as spending:
+        load = Load(cluster, cluster.primary, Plan(timedelta(seconds=0.4)), mine, spending, readers=1)
+        load.start()
+        ledger = load.finish()
+        assert present(cluster, cluster.primary, mine) == set(ledger.acknowledged)
+    assert ledger.acknowledged
+    assert not ledger.indeterminate
+    assert not ledger.refused
+    assert sum(ledger.acknowledged_per_100ms) == len(ledger.acknowledged)
+    assert sum(ledger.read_per_100ms) > 0
+    for writer in (0, 1):
+        mine_only = list(ledger.history.of(writer))
+        assert [entry.value for entry in mine_only] == sorted({entry.value for entry in mine_only})
+        assert all(a.end_s <= b.begin_s for a, b in pairwise(mine_only))
+
+
+def test_writers_with_a_way_connect_again_after_a_restart(nodes, cluster):
+    with markers.rows(cluster) as (_, mine), budgets.unrecorded().probe("w", unwatched="test") as spending:
+        load = Load(
+            cluster,
+            cluster.primary,
+            Plan(timedelta(seconds=20)),
+            mine,
+            spending,
+            way=AnyOf(cluster.nodes),
+            readers=1,
+        )
+        down_s: list[float] = []
+
+        def restart():
+            down_s.append(load.now_s())
+            nodes.stop("db1", "immediate")
+            nodes.start("db1")
+            up_s = load.now_s()
+            while load.ledger.first_after(up_s) is None and not load.ended.wait(0.02):
+                pass
+            load.ended.set()
+
+        stop = threading.Timer(0.3, restart)
+        load.start()
+        stop.start()
+        ledger = load.finish()
+        stop.join()
+        found = present(cluster, cluster.primary, mine)
+    assert set(ledger.acknowledged) <= found
+    assert found <= set(ledger.acknowledged) | set(ledger.indeterminate)
+    assert ledger.reconnected >= 2
+    first = ledger.first_after(down_s[0] + 0.5)
+    assert first is not None
+    assert ledger.first_after(down_s[0], Kind.READ) is not None
+    assert any(e.outcome is Outcome.INDETERMINATE for e in ledger.history if e.kind is Kind.WRITE)
+    assert len(ledger.acknowledged_per_100ms) > int(first * 10) - 1
