@@ -6,8 +6,10 @@ supervisor knows its three processes and not theirs.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -166,17 +168,32 @@ def wait_whole(lab: Lab, within_s: float = 60.0) -> None:
 
 def repair(lab: Lab) -> None:
     """Return to the state in which the lab came up: everything runs, configuration, tags, and patroni1 leads. Raises LabError."""
-    for name in (*STORES, *MEMBERS, BALANCER):
-        processes.wake_family(client.status(lab.folder)["servers"][name]["pid"])
-        client.start(lab, name)
-    _wait("start of etcd", lambda: all(map(_healthy, _store_urls(lab))), lab, STORES)
+    stores(lab, on=True)
+    client.start(lab, BALANCER)
+    for name in MEMBERS:
+        mend(lab, name)
+        tag(lab, name)
+        if client.status(lab.folder)["servers"][name]["exit_code"] is None:
+            reload(lab, name)
     _wait("a leader of Patroni", lambda: bool(leader(lab)), lab, MEMBERS, 60.0)
     change(lab, **DYNAMIC, pause=None)
-    for name in MEMBERS:
-        tag(lab, name)
-        reload(lab, name)
+    _wait("Patroni's own configuration", lambda: _untouched(lab), lab, MEMBERS)
     wait_whole(lab)
     lead(lab, MEMBERS[0])
+
+
+def _untouched(lab: Lab) -> bool:
+    """Return whether every member goes by the configuration of the start, has no tag and no lag."""
+    for name in MEMBERS:
+        _, config = ask(lab, name, "/config")
+        _, own = ask(lab, name, "/patroni")
+        if not isinstance(config, dict) or not isinstance(own, dict):
+            return False
+        if any(config.get(key) != value for key, value in DYNAMIC.items()) or own.get("pause"):
+            return False
+    _, cluster = ask(lab, MEMBERS[0], "/cluster")
+    members = cluster.get("members", []) if isinstance(cluster, dict) else []
+    return len(members) == len(MEMBERS) and not any(each.get("tags") or each.get("lag") for each in members)
 
 
 def lead(lab: Lab, wanted: str) -> None:
@@ -240,11 +257,62 @@ def postmaster(lab: Lab, member: str) -> int:
         raise LabError(f"{member} has no PostgreSQL server that runs") from None
 
 
-def crash(lab: Lab, member: str) -> None:
-    """Kill a member and its PostgreSQL server at once, as a power cut does."""
+def crash(lab: Lab, member: str, receivers_frozen_s: float = 0.0) -> None:
+    """Kill a member and its PostgreSQL server at once, as a power cut does.
+
+    With `receivers_frozen_s` the other members' WAL receivers stand still for so long before that: what is acknowledged
+    meanwhile is nowhere else, if commits wait for nobody.
+    """
+    others = [name for name in MEMBERS if name != member and receivers_frozen_s]
+    receivers = [on(lab, name, "SELECT pid FROM pg_stat_wal_receiver") for name in others]
+    frozen = [int(row[0]) for rows in receivers for row in rows]
+    for pid in frozen:
+        processes.send(pid, signal.SIGSTOP)
+    time.sleep(receivers_frozen_s)
     server = postmaster(lab, member)
     client.stop(lab, member, signal.SIGKILL)
-    processes.send(server, signal.SIGQUIT)
+    # The children of a server end when it does, and no buffer is written.
+    for pid in (server, *_children(server), *frozen):
+        processes.send(pid, signal.SIGKILL)
+
+
+def freeze(lab: Lab, member: str) -> None:
+    """Freeze a member's Patroni and its whole PostgreSQL server (SIGSTOP)."""
+    client.send(lab, member, signal.SIGSTOP)
+    server = postmaster(lab, member)
+    for pid in (server, *_children(server)):
+        processes.send(pid, signal.SIGSTOP)
+
+
+def mend(lab: Lab, member: str) -> None:
+    """Continue a frozen member, start one that was killed; nothing happens to one that runs. Raises LabError."""
+    with contextlib.suppress(LabError):
+        server = postmaster(lab, member)
+        if Path(f"/proc/{server}").exists():
+            for pid in (*_children(server), server):
+                processes.send(pid, signal.SIGCONT)
+    if client.status(lab.folder)["servers"][member]["exit_code"] is None:
+        client.send(lab, member, signal.SIGCONT)
+    else:
+        client.start(lab, member)
+
+
+def stores(lab: Lab, *, on: bool) -> None:
+    """Start or stop all members of etcd. Raises LabError."""
+    for name in STORES:
+        if on:
+            client.start(lab, name)
+        else:
+            client.stop(lab, name, signal.SIGKILL)
+    if on:
+        _wait("start of etcd", lambda: all(map(_healthy, _store_urls(lab))), lab, STORES)
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def _furnish(lab: Lab) -> None:
