@@ -197,22 +197,27 @@ def _untouched(lab: Lab) -> bool:
 
 
 def lead(lab: Lab, wanted: str) -> None:
-    """Switch over to a member, unless it leads. Raises LabError."""
+    """Switch over to a member, unless it leads. Raises LabError.
+
+    Patroni switches to a synchronous replica only. Where that is another one, it goes first; the wanted one, which goes on
+    streaming, is synchronous then.
+    """
 
     def there() -> bool:
         now = leader(lab)
-        if now and now != wanted:
-            ask(
-                lab,
-                now,
-                "/switchover",
-                method="POST",
-                body={"leader": now, "candidate": wanted},
-                timeout_s=30.0,
-            )
+        if now == wanted:
+            return True
+        if now:
+            _, cluster = ask(lab, now, "/cluster")
+            members = cluster.get("members", []) if isinstance(cluster, dict) else []
+            next_one = [each["name"] for each in members if each["role"] == "sync_standby"]
+            body = {"leader": now, "candidate": next_one[0] if next_one else wanted}
+            ask(lab, now, "/switchover", method="POST", body=body, timeout_s=30.0)
+            with contextlib.suppress(LabError):
+                wait_whole(lab, 20.0)
         return leader(lab) == wanted
 
-    _wait(f"switchover to {wanted}", there, lab, MEMBERS, 60.0)
+    _wait(f"switchover to {wanted}", there, lab, MEMBERS, 90.0)
     wait_whole(lab)
 
 

@@ -40,9 +40,6 @@ _SETTINGS = (
     "failsafe_mode",
 )
 
-#: Patroni's answer to a switchover to a replica that is not synchronous.
-_NOT_SYNCHRONOUS = "does not match with sync_standby"
-
 
 class Manager(Protocol):
     """What the drill asks of a manager."""
@@ -80,11 +77,7 @@ class OfPatroni:
         return "Patroni is paused: `patronictl resume` first" if config.get("pause") is True else ""
 
     def switch(self, leader: str, wanted: str) -> str:
-        """Ask for a switchover. Patroni refuses one while the cluster is not whole, so it is asked again for a while.
-
-        In a synchronous mode it takes synchronous replicas only, for others a manual failover: it stops the leader cleanly,
-        too, which sends all WAL to every replica that streams. The drill has seen that all do.
-        """
+        """Ask for a switchover. Patroni refuses one while the cluster is not whole, so it is asked again for a while."""
         member = next((each for each in self.patroni.members if each.name == leader), None)
         if member is None:
             return f"{leader} is no member of Patroni in the inventory"
@@ -92,8 +85,6 @@ class OfPatroni:
         while True:
             body = {"leader": leader, "candidate": wanted}
             problem = rest.post(self.patroni, member, "/switchover", body, COMMAND_BOUND_S)
-            if _NOT_SYNCHRONOUS in problem:
-                problem = rest.post(self.patroni, member, "/failover", {"candidate": wanted}, COMMAND_BOUND_S)
             if not problem or time.monotonic() > deadline:
                 return problem
             time.sleep(0.5)

@@ -15,6 +15,10 @@ from pytest_deploygate.model import CannotTell
 
 #: A receiver that is silent for longer stands still, whatever its state says. By default it replies each 10 s.
 _SILENT_S = 20.0
+#: Switches until the wanted node leads, at most.
+_HOPS = 4
+#: After a switch the manager chooses who is synchronous now.
+_SETTLED_S = 1.5
 #: How long a switch back may take.
 _BACK_S = 60.0
 
@@ -77,31 +81,47 @@ def lead(cluster: Cluster, managed: Managed, manager: Manager, wanted: str, prom
 
     Where the manager cannot switch (plain), the inventory's `restore` rebuilds the cluster from the promoted node.
     """
+    promoted_node = next((node for node in cluster.nodes if node.name == promoted), None)
+    for _ in range(_HOPS):
+        problem = wait(cluster, _BACK_S) if managed.restore is None else _has_leader(cluster)
+        if problem:
+            return problem
+        try:
+            now = leader(cluster)
+            if now.name == wanted:
+                return ailing(cluster)
+            if managed.restore:
+                problem = run_command(managed.restore, promoted_node or now)
+            else:
+                # In a synchronous mode only a synchronous replica can lead next: where that is another one, it goes first,
+                # and the wanted node, which goes on streaming, is synchronous then.
+                partners = {
+                    s.application for s in read_standbys(cluster, now) if s.sync_state in ("sync", "quorum")
+                }
+                able = wanted in partners or not partners
+                problem = manager.switch(now.name, wanted if able else heir(cluster, now))
+        except CannotTell as unknown:
+            problem = str(unknown)
+        cluster.close()
+        if problem:
+            return problem
+        if managed.restore:
+            return wait(cluster, _BACK_S) or ailing(cluster)
+        time.sleep(_SETTLED_S)
+    return wait(cluster, _BACK_S) or ailing(cluster)
+
+
+def _has_leader(cluster: Cluster) -> str:
     deadline = time.monotonic() + _BACK_S
     while True:
         try:
-            now = leader(cluster)
-            break
+            leader(cluster)
         except CannotTell as unknown:
             if time.monotonic() > deadline:
                 return str(unknown)
             time.sleep(0.3)
-    if now.name != wanted:
-        if managed.restore:
-            source = next((node for node in cluster.nodes if node.name == promoted), now)
-            problem = run_command(managed.restore, source)
         else:
-            problem = wait(cluster, _BACK_S) or manager.switch(now.name, wanted)
-        if problem:
-            return problem
-        cluster.close()
-    while True:
-        why = wait(cluster, max(0.0, deadline + _BACK_S - time.monotonic()))
-        if why or (why := ailing(cluster)) == "":
-            return why
-        if time.monotonic() > deadline + _BACK_S:
-            return why
-        time.sleep(0.3)
+            return ""
 
 
 def _ailing(cluster: Cluster) -> str:
