@@ -32,9 +32,9 @@ REST_USER = "operator"
 SCOPE = "platform"
 #: The dynamic configuration in which the lab comes up. A short ttl: a test must not wait the usual half minute.
 DYNAMIC: Mapping[str, Any] = {
-    "ttl": 5,
+    "ttl": 10,
     "loop_wait": 1,
-    "retry_timeout": 2,
+    "retry_timeout": 3,
     "maximum_lag_on_failover": 1024**2,
     "synchronous_mode": True,
     "synchronous_mode_strict": False,

@@ -132,7 +132,7 @@ def run(
                 by_documentation=about.manager.by_documentation,
             ),
             "",
-            configuration(about) | _commands(disturbance),
+            configuration(about) | commands_of(disturbance),
             environment=about.environment,
         )
         one = _Drill(about, disturbance, blank, tell)
@@ -149,7 +149,8 @@ def restore(about: Context, say: Say) -> int:
         return _restore_pending(about, say)
 
 
-def _commands(disturbance: Disturbance) -> dict[str, str]:
+def commands_of(disturbance: Disturbance) -> dict[str, str]:
+    """Return the commands of a fault, on which its result depends."""
     return {"do": disturbance.do, "undo": disturbance.undo or ""} if disturbance.do else {}
 
 
