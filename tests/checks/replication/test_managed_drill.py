@@ -50,7 +50,8 @@ def held(record: Path, *undo: str) -> subprocess.Popen[str]:
     words = [sys.executable, "-c", HOLD, str(record), *undo]
     other = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     assert other.stdout is not None
-    assert other.stdout.readline() == "held\n"
+    with other.stdout:
+        assert other.stdout.readline() == "held\n"
     return other
 
 
