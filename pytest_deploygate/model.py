@@ -201,6 +201,23 @@ class Shares:
 
 
 @dataclass(frozen=True)
+class Takeover:
+    """A fault of a primary, for a plot: writes that were acknowledged in each tenth of a second, and who took writes when.
+
+    `writable` has a row for each node: (name, ((from, to), …)). All times are in seconds since the first bucket;
+    `write_s` and `read_s` are when clients could write and read again, None if they never could.
+    """
+
+    title: str
+    per_100ms: tuple[int, ...]
+    fault_s: float
+    writable: tuple[tuple[str, tuple[tuple[float, float], ...]], ...] = ()
+    write_s: float | None = None
+    read_s: float | None = None
+    start: str = ""
+
+
+@dataclass(frozen=True)
 class Picture:
     """A picture of a page. `thumbnail` is shown in the report: WebP in base64, at most `MOST_OF_A_THUMBNAIL` characters.
 
@@ -219,7 +236,7 @@ class Picture:
 MOST_OF_A_THUMBNAIL = 12_000
 
 #: The plots and pictures that a judgement can have.
-Figure = Distribution | Series | Spans | Shares | Picture
+Figure = Distribution | Series | Spans | Shares | Takeover | Picture
 
 
 @dataclass(frozen=True)

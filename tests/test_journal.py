@@ -31,6 +31,7 @@ from pytest_deploygate.model import (
     Series,
     Shares,
     Spans,
+    Takeover,
     Verdict,
 )
 from pytest_deploygate.redaction import Secret
@@ -341,6 +342,14 @@ figures = st.one_of(
     st.builds(Series, words, words, st.lists(st.builds(Line, words, points), max_size=2).map(tuple)),
     st.builds(Shares, words, words, st.just((("A", (("blocked", 4), ("passed", 1)), 0.95), ("B", (), None)))),
     st.builds(Spans, words, st.just((("vantage 1", ((0.0, 5.0, "up"), (5.0, 9.5, "unknown"))),)), number),
+    st.builds(
+        Takeover,
+        words,
+        st.just((3, 0, 4)),
+        number,
+        st.just((("db1", ((0.0, 1.0),)), ("db2", ()))),
+        st.none() | number,
+    ),
 )
 findings = st.builds(
     Finding,

@@ -24,6 +24,7 @@ from pytest_deploygate.model import (
     Series,
     Shares,
     Spans,
+    Takeover,
     Verdict,
 )
 from pytest_deploygate.moments import number_of, time_of
@@ -94,6 +95,12 @@ def _figure(plain: Mapping[str, Any]) -> Figure:
             return made(Spans, own | {"start": _start(own)}, rows=rows)
         case "shares":
             return made(Shares, own, rows=tuple(map(_shares, listed(own["rows"]))))
+        case "takeover":
+            nodes = tuple(
+                (text(name), tuple(map(_time, listed(own_)))) for name, own_ in listed(own["writable"])
+            )
+            counts = tuple(int(number_of(each)) for each in listed(own["per_100ms"]))
+            return made(Takeover, own | {"start": _start(own)}, writable=nodes, per_100ms=counts)
         case "picture":
             return made(Picture, own)
     raise ValueError(f"unknown kind of figure {plain['kind']!r}")
@@ -106,6 +113,11 @@ def _points(plain: Any) -> tuple[tuple[float, float | None], ...]:
 def _span(plain: Any) -> tuple[float, float, str]:
     begin, end, state = plain
     return number_of(begin), number_of(end), text(state)
+
+
+def _time(plain: Any) -> tuple[float, float]:
+    begin, end = plain
+    return number_of(begin), number_of(end)
 
 
 def _shares(plain: Any) -> tuple[str, tuple[tuple[str, int], ...], float | None]:

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterable
 
 from pytest_deploygate.decision.compose import ItemResult
-from pytest_deploygate.model import Distribution, Figure, Finding, Picture, Series, Shares
+from pytest_deploygate.model import Distribution, Figure, Finding, Picture, Series, Shares, Takeover
 
 #: Maximum size of the page in bytes (UTF-8, including the style sheet).
 LIMIT = 1_000_000
@@ -81,6 +81,8 @@ def _figure_bytes(figure: Figure) -> int:
             points = min(len(figure.points), 160)
         case Series():
             points = sum(min(len(line.points), 1000) for line in figure.lines[:4])
+        case Takeover():
+            points = min(len(figure.per_100ms), 200) + 40 * min(len(figure.writable), 8)
         case Shares():
             points = 60 * min(len(figure.rows), 24)
         case Picture():

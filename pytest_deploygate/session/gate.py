@@ -28,6 +28,7 @@ from pytest_deploygate.model import (
     Series,
     Shares,
     Spans,
+    Takeover,
     Verdict,
     words_for,
 )
@@ -224,7 +225,7 @@ _PARTS: Mapping[str, tuple[type, ...]] = {
 _OF_TUPLES: Mapping[str, tuple[type, ...]] = {
     "readings": (Reading,),
     "notes": (str,),
-    "figures": (Distribution, Series, Spans, Shares, Picture),
+    "figures": (Distribution, Series, Spans, Shares, Takeover, Picture),
 }
 _OF_READINGS: Mapping[str, tuple[type, ...]] = {
     "name": (str,), "value": (str, int, float, type(None)), "unit": (str,), "limit": (str,), "ok": (bool, type(None)),

@@ -14,7 +14,8 @@ class FailoverFacts:
     """What a failover drill found. Times are in seconds since the primary was stopped; None for what was not reached.
 
     The record's `outcome` is one of `good`, `lost`, `not_synchronous` (nothing was stopped), `not_promoted`,
-    `unproven`, `not_restored`.
+    `unproven`, `not_restored`. `acknowledged_per_100ms` counts the writes on `primary` from `lead_s` before it was stopped;
+    the writers end with it.
     """
 
     promoted: str = ""
@@ -26,6 +27,9 @@ class FailoverFacts:
     writable_after_s: float | None = None
     restored_after_s: float | None = None
     lag: OwnLag = field(default_factory=OwnLag)
+    primary: str = ""
+    lead_s: float = 0.0
+    acknowledged_per_100ms: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""Send the inventory's load now and judge the response times."""
+"""Send the inventory's load now and judge the response times; or write, and look for what was acknowledged."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import sys
@@ -16,6 +17,7 @@ import click
 from pydantic import ValidationError
 
 from pytest_deploygate.checks.blast_radius import section as blast_section
+from pytest_deploygate.checks.data_loss.judge import writes as judge_writes
 from pytest_deploygate.checks.load import section as load_section
 from pytest_deploygate.checks.load.facts import LoadRun
 from pytest_deploygate.checks.load.judge import load as judge_load
@@ -25,9 +27,10 @@ from pytest_deploygate.checks.load.probe.engine import Engine
 from pytest_deploygate.checks.load.probe.measure import send
 from pytest_deploygate.checks.load.section import Load, allowed
 from pytest_deploygate.checks.load.tally import WHOLE
-from pytest_deploygate.cli.shared import options, stops
+from pytest_deploygate.cli.shared import options, stops, writing
 from pytest_deploygate.cli.shared.inventories import read
 from pytest_deploygate.cli.shared.refusals import Refused
+from pytest_deploygate.cli.show import writes as show_writes
 from pytest_deploygate.cli.show.load import Live, text
 from pytest_deploygate.clients import stopping
 from pytest_deploygate.clients.budget import Budget, Ended
@@ -65,6 +68,14 @@ Judged = tuple[str, str, Judgement]
     metavar="FILE",
     help="Save the run, as a baseline for later.",
 )
+@click.option("--writes", is_flag=True, help="Write to the database in place of requests.")
+@click.option("--writers", type=click.IntRange(1, 256), metavar="N", help="Connections that write.")
+@click.option(
+    "--account",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="With --writes: account for the ledger of a load that was killed or stopped.",
+)
 @options.change
 @options.out
 @options.as_json
@@ -76,6 +87,9 @@ def load(
     cold: bool,
     baseline: Path | None,
     save: Path | None,
+    writes: bool,
+    writers: int | None,
+    account: Path | None,
     change: str,
     out: Path | None,
     as_json: bool,
@@ -87,12 +101,26 @@ def load(
     It draws on the budget of crit.p50. The stop file of --change, `deploygate stop` and the signal USR1 end it within
     a second. Exit 0: pass. 1: fail. 21: inconclusive or stopped. 4: refused.
 
+    With --writes it inserts rows, up to `data_loss.max_per_second`, through the pooler, keeps account of each answer in
+    a ledger in the change's folder, and then looks for every acknowledged row on each node. It needs
+    `database: {data_loss: {allow: ITS-NAME}}`. A ledger is whole after `kill -9`: --account compares it later.
+
     \b
     deploygate load --inventory staging
     deploygate load --inventory staging --rate 500 --duration 60s --save before.json
     deploygate load --inventory staging --baseline before.json
     deploygate load --inventory staging --baseline deploygate-out/CHG-1200 --json
+    deploygate load --inventory staging --writes --duration 1h --rate 5000 --writers 16
+    deploygate load --inventory staging --writes --account deploygate-out/local/writes-20261130T010000Z.ledger
     """
+    if writes or account is not None:
+        others = {"--endpoint": endpoints, "--cold": cold, "--baseline": baseline, "--save": save}
+        if wrong := [name for name, value in others.items() if value]:
+            raise Refused(f"{wrong[0]} is about requests and does not go with --writes")
+        at = writing.target(inventory)
+        raise SystemExit(_write(at, (duration, writers, rate), account, (change, out), as_json=as_json))
+    if writers is not None:
+        raise Refused("--writers goes with --writes only")
     name, plan, budget = _plan(inventory, rate, duration, endpoints, cold=cold, baseline=baseline)
     try:
         with stops.obeyed(change, out), stopping.ending():
@@ -111,6 +139,42 @@ def load(
         click.echo(text(run, judged))
     verdict = worst(judgement.verdict for _, _, judgement in judged)
     raise SystemExit(_EXITS.get(verdict, _NOT_KNOWN))
+
+
+def _write(
+    at: writing.Target,
+    plan: tuple[str | None, int | None, float | None],
+    account: Path | None,
+    folder: tuple[str, Path | None],
+    *,
+    as_json: bool,
+) -> int:
+    """Write and account, or only account; print it, and write it beside the ledger. Return the exit code."""
+    duration, writers, rate = plan
+    file = account or writing.ledger_of(*folder)
+    try:
+        with contextlib.closing(at.cluster), stops.obeyed(*folder), stopping.ending():
+            if account is not None:
+                found = writing.account(at, account)
+            else:
+                wanted = writing.planned(at, _duration(duration) if duration else None, writers, rate)
+                found = writing.write(at, wanted, file)
+            left = writing.left_behind(at)
+    except CannotTell as unknown:
+        raise click.ClickException(str(unknown)) from None
+    except Ended as ended:
+        click.echo(f"Error: {ended}", err=True)
+        return _NOT_KNOWN
+    judged = judge_writes.judge_nodes(found, at.criterion)
+    whole = json.dumps(show_writes.as_json(found, judged, file, left), indent=2)
+    try:
+        write_whole(file.with_suffix(".json"), whole + "\n")
+    except OSError as error:
+        raise click.ClickException(
+            f"{file.with_suffix('.json')} cannot be written: {error.strerror}"
+        ) from None
+    click.echo(whole if as_json else show_writes.text(found, judged, file, left))
+    return _EXITS.get(judged.verdict, _NOT_KNOWN)
 
 
 def _plan(

@@ -127,13 +127,13 @@ class Checker:
         self._open_counts: dict[int, int] = {}
         # Rising maxima of acknowledged ids, and since when each was one.
         self._ends, self._greatest = array("d"), array("q")
-        self._last_s, self._floor_s = 0.0, 0.0
+        self.last_s, self._floor_s = 0.0, 0.0  # when the last answer came
         self._reads, self._unjudged, self._longest_s = 0, 0, 0.0
 
     def add(self, row: Row) -> None:
         """Take the next row, in the order in which the answers came."""
         client, begin_s, end_s, kind, outcome, value, key = row
-        self._last_s = max(self._last_s, end_s)
+        self.last_s = max(self.last_s, end_s)
         state = self._clients.get(client)
         if state is None:
             state = self._clients[client] = _Client()
@@ -158,7 +158,7 @@ class Checker:
             self._twice.add(value)
         self.acknowledged.add(value)
         if not self._greatest or value > self._greatest[-1]:
-            self._ends.append(self._last_s)
+            self._ends.append(self.last_s)
             self._greatest.append(value)
             if len(self._ends) > _WINDOW:
                 half = _WINDOW // 2

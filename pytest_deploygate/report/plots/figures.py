@@ -5,8 +5,8 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from pytest_deploygate.lazy import dataclass
-from pytest_deploygate.model import Distribution, Figure, Picture, Series, Shares, Spans
-from pytest_deploygate.report.plots import distribution, pages, series, shares, spans
+from pytest_deploygate.model import Distribution, Figure, Picture, Series, Shares, Spans, Takeover
+from pytest_deploygate.report.plots import distribution, pages, series, shares, spans, takeover
 
 
 @dataclass(frozen=True)
@@ -29,5 +29,7 @@ def drawn(figure: Figure) -> Drawn:
             return Drawn(figure.title, tuple(spans.words(figure)), spans.draw(figure))
         case Shares():
             return Drawn(figure.title, tuple(shares.words(figure)), shares.draw(figure))
+        case Takeover():
+            return Drawn(figure.title, tuple(takeover.words(figure)), takeover.draw(figure))
         case Picture():
             return Drawn(figure.title, tuple(pages.words(figure)), pages.draw(figure))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pytest_deploygate.checks.replication.facts import FailoverFacts
 from pytest_deploygate.checks.replication.section import Failover
 from pytest_deploygate.drills.judging import counted, rerun, when
 from pytest_deploygate.drills.record import Evidence, Record
+from pytest_deploygate.drills.timeline import takeover
 from pytest_deploygate.judging.own_lag import excused
-from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+from pytest_deploygate.model import Figure, Judgement, Reading, Verdict, words_for
 
 
 def judge_failover(measurement: Evidence[FailoverFacts], criterion: Failover | None) -> Judgement:
@@ -33,17 +35,34 @@ def judge_failover(measurement: Evidence[FailoverFacts], criterion: Failover | N
         readings=lambda record: _readings(record.facts, criterion), failure=_lost,
     )  # fmt: skip
     if isinstance(drill, Judgement):
-        return drill
+        return replace(drill, figures=figures(record)) if record else drill
     facts, on = drill.record.facts, when(drill.record)
     if bad := _bad(facts, criterion):
-        found = Judgement(Verdict.FAIL, f"failover drill of {on}: {bad}", drill.readings)
+        found = Judgement(
+            Verdict.FAIL, f"failover drill of {on}: {bad}", drill.readings, figures=figures(drill.record)
+        )
         return excused(found, facts.lag, facts.writable_after_s, criterion.within.total_seconds())
     return Judgement(
         Verdict.PASS,
         f"failover drill of {on}: {facts.promoted} had all {facts.acknowledged} acknowledged writes and accepted "
         f"writes after {words_for(facts.writable_after_s or 0.0)}",
         drill.readings,
+        figures=figures(drill.record),
     )
+
+
+def figures(record: Record[FailoverFacts]) -> tuple[Figure, ...]:
+    """Return the drill as a picture, if its record holds what was written when."""
+    facts = record.facts
+    back = facts.writable_after_s
+    writable = [(-facts.lead_s, 0.0, (facts.primary,))] if facts.primary else []
+    if back is not None and facts.promoted:
+        writable.append((back, back + 1.0, (facts.promoted,)))
+    # A node that takes writes is read from the same moment on.
+    return takeover(
+        f"failover drill of {when(record)}",
+        facts.acknowledged_per_100ms, facts.lead_s, writable, back, back,
+    )  # fmt: skip
 
 
 def _lost(record: Record[FailoverFacts]) -> str:

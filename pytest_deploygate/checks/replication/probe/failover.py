@@ -138,7 +138,7 @@ class _Drill:
 
     def __init__(self, cluster: Cluster, failover: Failover, plan: WriteLoad, blank: Record) -> None:
         self.cluster, self.failover, self.plan, self.record = cluster, failover, plan, blank
-        self.stopped_at = 0.0
+        self.stopped_at = self.began = 0.0
         self.ended: Ended | None = None
         self.lag = own_lag.Lag()
 
@@ -165,6 +165,7 @@ class _Drill:
                 load = Load(self.cluster, self.cluster.primary, self._plan(), mine, spending)
                 stop = threading.Timer(self._lead_s(), self._stop, [load])
                 load.start()
+                self.began = load.began
                 stop.start()
                 ledger = load.finish()
                 stop.join(COMMAND_BOUND_S + 5)
@@ -290,6 +291,9 @@ class _Drill:
         ids = present(self.cluster, node, mine)
         missing = ledger.acknowledged - ids
         self._found(
+            primary=self.cluster.primary.name,
+            lead_s=round(max(0.0, self.stopped_at - self.began), 3),
+            acknowledged_per_100ms=tuple(ledger.acknowledged_per_100ms),
             acknowledged=len(ledger.acknowledged),
             indeterminate=len(ledger.indeterminate),
             missing=len(missing),
