@@ -42,7 +42,7 @@ def get(patroni: Patroni, member: Member, path: str) -> Answer:
         answer = sending.get(patroni, f"{member.url.rstrip('/')}{path}", patroni.timeout_s, afresh=True)
     except (requests.RequestException, OSError) as error:
         raise NotReached(
-            f"Patroni of {member.name} ({member.url}) does not answer: {shortened(redact(str(error)), SHOWN)}"
+            f"Patroni of {member.name} ({member.url}) does not answer: {shortened(redact(sending.why(error)), SHOWN)}"
         ) from None
     document = _object(answer.content)
     if document is None:
@@ -65,7 +65,7 @@ def post(patroni: Patroni, member: Member, path: str, body: Mapping[str, object]
     try:
         answer = sending.post_json(patroni, f"{member.url.rstrip('/')}{path}", dict(body), timeout_s)
     except (requests.RequestException, OSError) as error:
-        return f"Patroni of {member.name} does not answer: {shortened(redact(str(error)), SHOWN)}"
+        return f"Patroni of {member.name} does not answer: {shortened(redact(sending.why(error)), SHOWN)}"
     if answer.status_code in (200, 202):
         return ""
     said = shortened(redact(answer.text.strip()), SHOWN)

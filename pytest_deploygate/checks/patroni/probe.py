@@ -153,7 +153,7 @@ def _store(patroni: Patroni, url: str) -> Store:
     """Ask a member of etcd: https://etcd.io/docs/v3.5/op-guide/monitoring/#health-check."""
     import requests  # noqa: PLC0415 (takes long to import)
 
-    from pytest_deploygate.clients.http import whole  # noqa: PLC0415 (the same)
+    from pytest_deploygate.clients.http import sending, whole  # noqa: PLC0415 (the same)
 
     # Patroni's own login is not for etcd.
     trusted = str(patroni.ca_file) if patroni.ca_file else True
@@ -162,8 +162,10 @@ def _store(patroni: Patroni, url: str) -> Store:
         said = answer.json()
         healthy = answer.status_code == 200 and said.get("health") in ("true", True)
         return Store(url, healthy, "" if healthy else shortened(redact(answer.text.strip()), rest.SHOWN))
-    except (requests.RequestException, OSError, ValueError, AttributeError) as error:
-        return Store(url, False, shortened(redact(str(error)), rest.SHOWN))
+    except (ValueError, AttributeError):
+        return Store(url, healthy=False, said="its answer is no JSON object: is it etcd?")
+    except (requests.RequestException, OSError) as error:
+        return Store(url, healthy=False, said=shortened(redact(sending.why(error)), rest.SHOWN))
 
 
 def _whole(value: object) -> int | None:
