@@ -43,7 +43,7 @@ def get(patroni: Patroni, member: Member, path: str) -> Answer:
     except (requests.RequestException, OSError) as error:
         raise NotReached(
             f"Patroni of {member.name} ({member.url}) does not answer: {shortened(redact(sending.why(error)), SHOWN)}"
-        ) from None
+        ) from error
     document = _object(answer.content)
     if document is None:
         raise CannotTell(

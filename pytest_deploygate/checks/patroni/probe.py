@@ -68,7 +68,9 @@ def _reported(patroni: Patroni, member: Member) -> Reported:
             version=str(said.get("patroni", {}).get("version", "")),
         )
     except CannotTell as unknown:
-        return Reported(member.name, str(unknown), ours=bool(reach.why_ours_in(str(unknown))))
+        return Reported(
+            member.name, str(unknown), ours=bool(unknown.__cause__ and reach.why_ours(unknown.__cause__))
+        )
     except (KeyError, AttributeError) as error:
         return Reported(member.name, f"{member.url}/patroni lacks {error}: is it Patroni's REST API?")
 
