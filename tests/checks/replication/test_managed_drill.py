@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scratch_cluster import SYNCHRONOUS, Scratch, scratch
+from scratch_cluster import GATE, SYNCHRONOUS, Scratch, scratch
 
 from pytest_deploygate.checks.replication.judge.managed import judge_managed
 from pytest_deploygate.checks.replication.probe.managed import drill, managers
@@ -42,6 +42,7 @@ with alone(record):
 def own() -> Iterator[Scratch]:
     """A cluster of our own: drills promote in it."""
     with scratch() as made:
+        made.sql("db1", f"GRANT EXECUTE ON FUNCTION pg_promote(boolean, integer) TO {GATE}")
         yield made
 
 
@@ -193,46 +194,55 @@ def test_commands_of_managers_that_are_known_by_documentation_only(
         cluster.close()
 
 
-def test_two_writable_nodes_for_half_a_second_are_seen_and_a_loss_is_counted(tmp_path: Path) -> None:
-    """Plain promotion: db1 is asynchronous, the receivers are frozen, db1 is killed; and db3 is promoted beside the leader."""
-    with scratch() as nodes:
-        cluster, context, managed = about(
-            nodes,
-            tmp_path / "drill.json",
-            restore=nodes.command("restore", "{node}"),
-            faults=[
-                {
-                    "fault": "killed",
-                    "do": f"{nodes.command('crash_with_frozen_receivers')}",
-                    "undo": "true",
-                }
-            ],
-        )
-        try:
-            ran = drill.run(context, managed.faults[0])
-            judged = judge_managed(managed_evidence(cluster, managed, {"killed": ran}, "scratch"), managed)
-            assert ran.outcome == "lost", ran.reason
-            assert ran.facts.missing > 0
-            assert not ran.facts.synchronous
-            assert judged.verdict is Verdict.FAIL
-            assert (
-                f"lacks {ran.facts.missing} of {ran.facts.acknowledged} acknowledged writes" in judged.reason
-            )
-            with markers.rows(cluster) as (_, mine):
-                sampling = Sampling(cluster, [], mine)
-                try:
-                    time.sleep(0.3)
-                    nodes.sql("db3", "SELECT pg_promote(true)")
-                    time.sleep(0.5)
-                    nodes.stop("db3", "immediate")
-                    time.sleep(0.3)
-                finally:
-                    sampling.end()
-            seen = overlaps(sampling.spans)
-            assert {names for _, _, names in seen} == {("db1", "db3")}
-            assert sum(last - first for first, last, _ in seen) >= 0.3
-        finally:
-            cluster.close()
+def test_it_refuses_where_our_role_may_not_promote(own: Scratch, tmp_path: Path) -> None:
+    own.sql("db1", f"REVOKE EXECUTE ON FUNCTION pg_promote(boolean, integer) FROM {GATE}")
+    cluster, context, managed = about(own, tmp_path / "drill.json")
+    try:
+        with pytest.raises(CannotTell, match="may not execute pg_promote"):
+            drill.run(context, managed.faults[0])
+    finally:
+        cluster.close()
+        own.sql("db1", f"GRANT EXECUTE ON FUNCTION pg_promote(boolean, integer) TO {GATE}")
+
+
+def test_two_writable_nodes_for_half_a_second_are_seen(own: Scratch, tmp_path: Path) -> None:
+    cluster, _, _ = about(own, tmp_path / "drill.json")
+    try:
+        with markers.rows(cluster) as (_, mine):
+            sampling = Sampling(cluster, [], mine)
+            try:
+                time.sleep(0.3)
+                own.sql("db3", "SELECT pg_promote(true)")
+                time.sleep(0.5)
+                own.stop("db3", "immediate")
+            finally:
+                sampling.end()
+    finally:
+        cluster.close()
+        own.replica("db3")
+    seen = overlaps(sampling.spans)
+    assert {names for _, _, names in seen} == {("db1", "db3")}
+    assert sum(last - first for first, last, _ in seen) >= 0.3
+
+
+def test_an_asynchronous_cluster_with_frozen_receivers_is_red_with_the_number_lost(
+    own: Scratch, tmp_path: Path
+) -> None:
+    own.setting("db1", "synchronous_standby_names", None)
+    fault = {"fault": "killed", "do": own.command("crash_with_frozen_receivers"), "undo": "true"}
+    cluster, context, managed = about(
+        own, tmp_path / "drill.json", restore=own.command("restore", "{node}"), faults=[fault]
+    )
+    try:
+        ran = drill.run(context, managed.faults[0])
+        judged = judge_managed(managed_evidence(cluster, managed, {"killed": ran}, "scratch"), managed)
+    finally:
+        cluster.close()
+    assert ran.outcome == "lost", ran.reason
+    assert ran.facts.missing > 0
+    assert not ran.facts.synchronous
+    assert judged.verdict is Verdict.FAIL
+    assert f"lacks {ran.facts.missing} of {ran.facts.acknowledged} acknowledged writes" in judged.reason
 
 
 def test_plain_promotion_of_a_synchronous_cluster_loses_nothing(own: Scratch, tmp_path: Path) -> None:

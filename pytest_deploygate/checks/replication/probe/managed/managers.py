@@ -29,6 +29,7 @@ _POSITION = (
     "SELECT greatest((pg_last_wal_receive_lsn() - '0/0')::bigint, (pg_last_wal_replay_lsn() - '0/0')::bigint),"
     " (SELECT count(*) FROM pg_stat_wal_receiver)"
 )
+_MAY_PROMOTE = "SELECT has_function_privilege('pg_promote(boolean, integer)', 'EXECUTE')"
 #: Settings of Patroni on which the result of a drill depends.
 _SETTINGS = (
     "ttl",
@@ -120,8 +121,15 @@ class Plain:
     by_documentation: bool = False
 
     def refusal(self) -> str:
-        """Return nothing."""
-        return ""
+        """Return that our role may not promote: found out after the fault, nobody would lead."""
+        if self.managed.promote:
+            return ""
+        try:
+            if self.cluster.value(self.cluster.primary, _MAY_PROMOTE):
+                return ""
+        except CannotTell as unknown:
+            return str(unknown)
+        return "the gate's role may not execute pg_promote(): see `deploygate grants`, or name a command `promote`"
 
     def switch(self, leader: str, wanted: str) -> str:
         """A clean switchover needs the old leader stopped: only the inventory's command can."""
