@@ -166,6 +166,10 @@ class Plain:
         while True:
             answers = self.cluster.everywhere(lambda node: self.cluster.rows(node, _POSITION)[0], candidates)
             seen = {name: row for name, row in answers.items() if not isinstance(row, CannotTell)}
+            if not seen and time.monotonic() < deadline:
+                # A replica whose receiver was killed starts its recovery again.
+                time.sleep(0.1)
+                continue
             if not seen:
                 raise CannotTell(
                     "no replica can be asked for its position: " + "; ".join(map(str, answers.values()))
