@@ -23,7 +23,7 @@ def picture(figure: Takeover) -> ET.Element:
 
 def test_it_says_in_words_what_it_shows():
     assert takeover.words(DRILL) == [
-        "633 writes acknowledged, at most 43 in a tenth of a second",
+        "583 writes acknowledged, at most 43 in a tenth of a second",
         "clients could write again 2.17 s after the fault",
         "clients could read again 0.47 s after the fault",
         "db1 took writes from the beginning to the fault",
@@ -42,6 +42,14 @@ def test_bars_are_one_path_and_nodes_are_rows():
     said = " ".join(each.text or "" for each in drawn.iter("text"))
     for word in ("fault", "write again", "read", "db1 takes writes", "db3: no writes", "UTC"):
         assert word in said
+
+
+def test_two_nodes_that_take_writes_are_red_and_said():
+    two = Takeover("two", COUNTS, 0.93, (("db1", ((0.0, 0.93), (3.2, 3.6))), ("db2", ((3.05, 3.7),))))
+    assert "more than one node took writes for 0.4 s" in takeover.words(two)
+    red = [each.get("width") for each in picture(two).iter("rect") if each.get("class") == "span fail"]
+    assert red == ["10.81%", "10.81%"]
+    assert not [1 for each in picture(DRILL).iter("rect") if each.get("class") == "span fail"]
 
 
 def test_a_long_drill_has_a_bounded_number_of_bars():

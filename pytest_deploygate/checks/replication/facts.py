@@ -15,7 +15,8 @@ class FailoverFacts:
 
     The record's `outcome` is one of `good`, `lost`, `not_synchronous` (nothing was stopped), `not_promoted`,
     `unproven`, `not_restored`. `acknowledged_per_100ms` counts the writes on `primary` from `lead_s` before it was stopped;
-    the writers end with it.
+    the writers end with it. `rpo_s` is what was lost as a time: from the first lost acknowledgement to the last of all, 0 if
+    nothing was lost. `writable_after_s` is the recovery time.
     """
 
     promoted: str = ""
@@ -30,6 +31,7 @@ class FailoverFacts:
     primary: str = ""
     lead_s: float = 0.0
     acknowledged_per_100ms: tuple[int, ...] = ()
+    rpo_s: float | None = None
 
 
 @dataclass(frozen=True)

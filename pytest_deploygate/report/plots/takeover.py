@@ -14,11 +14,9 @@ from pytest_deploygate.report.plots.canvas import (
     box,
     clock,
     picture,
-    quantity,
     rule,
     short,
     text,
-    ticks,
     upright,
 )
 
@@ -54,10 +52,25 @@ def words(figure: Takeover) -> list[str]:
             said.append(
                 f"clients could {what} again {say.duration(max(0.0, at_s - figure.fault_s))} after the fault"
             )
+    if both := _both(figure):
+        said.append(f"more than one node took writes for {say.duration(both)}")
     said += [_node_words(name, times, figure) for name, times in figure.writable[:MOST_NODES]]
     if (more := len(figure.writable) - MOST_NODES) > 0:
         said.append(f"{say.count(more, 'more node')}: not drawn, all are in the evidence")
     return said
+
+
+def _both(figure: Takeover) -> float:
+    """Return for how long more than one node took writes, in seconds."""
+    edges = sorted(
+        edge for _, times in figure.writable for begin, end in times for edge in ((begin, 1), (end, -1))
+    )
+    open_now, since, total = 0, 0.0, 0.0
+    for at_s, change in edges:
+        if open_now > 1:
+            total += at_s - since
+        open_now, since = open_now + change, at_s
+    return round(total, 3)
 
 
 def _node_words(name: str, times: tuple[tuple[float, float], ...], figure: Takeover) -> str:
@@ -95,7 +108,7 @@ def _parts(figure: Takeover, height: int) -> Iterator[Markup]:
     def y(value: float) -> float:
         return _BOTTOM - value / high * (_BOTTOM - _TOP)
 
-    for value in ticks(0, high, 3):
+    for value in (0, max(figure.per_100ms)):
         yield rule(y(value))
     # One path for all bars: hundreds of rectangles would make the page large.
     width = size * BUCKET_S / long * WIDE
@@ -106,8 +119,10 @@ def _parts(figure: Takeover, height: int) -> Iterator[Markup]:
     )
     if outline:
         yield area(_BOTTOM, [Markup('<path class="bars" d="{}" fill="#0a4fa3"/>').format(outline)])
-    for value in filter(None, ticks(0, high, 3)):
-        yield text(0, y(value) - 3, quantity(value, "per 0.1 s"), kind="axis")
+    # Above the bars, on the side where the fault is not: on a bar nobody could read it.
+    left = figure.fault_s / long > 0.4
+    said = f"top line: {say.count(max(figure.per_100ms), 'write')} in 0.1 s"
+    yield text(0 if left else 100, 14, said, anchor="start" if left else "end", kind="axis")
     yield from _marks(figure, long, height - _AXIS)
     yield from _nodes(figure, long)
     for x, at, anchor in ((0, 0.0, "start"), (100, long, "end")):
@@ -118,14 +133,14 @@ def _parts(figure: Takeover, height: int) -> Iterator[Markup]:
 def _marks(figure: Takeover, long: float, bottom: float) -> Iterator[Markup]:
     """Draw the fault in the first row of marks, and the first write and read in the second, so that words never meet."""
     fault = figure.fault_s / long * 100
-    yield upright(fault, 4, bottom, "incident")
-    yield text(fault, 14, " fault ", anchor=_anchor(fault), kind="limit")
+    yield upright(fault, 18, bottom, "incident")
+    yield text(fault, 14, "fault", anchor=_anchor(fault), kind="limit")
     back: dict[str, float] = {}
     for what, at_s in (("write", figure.write_s), ("read", figure.read_s)):
         if at_s is not None:
             back[what] = min(100.0, at_s / long * 100)
     for x in back.values():
-        yield upright(x, 22, bottom, "at")
+        yield upright(x, 36, bottom, "at")
     if len(back) == 2 and abs(back["write"] - back["read"]) < 45:
         # Close together: one text for both, where the later one is.
         first, second = sorted(back, key=lambda each: back[each])
@@ -145,6 +160,15 @@ def _nodes(figure: Takeover, long: float) -> Iterator[Markup]:
         top = _BOTTOM + 26 + number * _ROW
         yield text(0, top - 4, f"{name} takes writes" if times else f"{name}: no writes", kind="name")
         yield box(0, top, 100, _BAR, "track")
-        for begin, end in times:
-            width = max((end - begin) / long * 100, 0.9)
-            yield box(min(begin / long * 100, 100 - width), top, width, _BAR, "span pass")
+        others = [each for other, some in figure.writable if other != name for each in some]
+        twice = [
+            (max(begin, one), min(end, other))
+            for begin, end in times
+            for one, other in others
+            if max(begin, one) < min(end, other)
+        ]
+        # Two nodes that take writes come last and are never too thin to see: half a second can cost a day.
+        for look, pieces in (("pass", times), ("fail", twice)):
+            for begin, end in pieces:
+                width = max((end - begin) / long * 100, 0.9)
+                yield box(min(begin / long * 100, 100 - width), top, width, _BAR, f"span {look}")

@@ -6,10 +6,12 @@ Anything less says what could still be lost, how much of it at today's rate, and
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from pytest_deploygate.checks.data_loss.facts import Claim, Commits, Risk
 from pytest_deploygate.checks.replication.facts import FailoverFacts
+from pytest_deploygate.checks.replication.judge.failover import figures
 from pytest_deploygate.checks.replication.section import Failover
 from pytest_deploygate.drills.judging import Counted, counted, rerun, when
 from pytest_deploygate.drills.record import Record
@@ -46,15 +48,18 @@ def judge_claim(measurement: Claim, criterion: Claimed) -> Judgement:
     if measurement.commits.problem:
         found.unknown(f"how commits wait is not known: {measurement.commits.problem}")
     drill = _drill(found, measurement, criterion, lost)
-    if drill is None or not isinstance(drill, Counted):
-        return found.judgement(str)
+    record = measurement.drill.record if measurement.drill else None
+    shown = figures(record) if record else ()
+    if drill is None:
+        return replace(found.judgement(str), figures=shown)
     facts = drill.record.facts
-    return found.judgement(
+    judged = found.judgement(
         lambda: (
             f"commits wait for {' or '.join(measurement.commits.partners)}, and the failover drill of {when(drill.record)} lost "
             f"none of {facts.acknowledged:,} acknowledged writes"
         )
     )
+    return replace(judged, figures=shown)
 
 
 def at_risk(commits: Commits, risk: Risk) -> str:

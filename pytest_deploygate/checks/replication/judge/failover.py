@@ -94,6 +94,7 @@ def _readings(facts: FailoverFacts, criterion: Failover) -> Iterator[Reading]:
     yield Reading("promoted", facts.promoted or "none")
     yield Reading("acknowledged writes", facts.acknowledged, "rows", "more than 0", facts.acknowledged > 0)
     yield Reading("missing after failover", facts.missing, "rows", "0", facts.missing == 0)
+    yield Reading("measured RPO: time of which writes were lost", facts.rpo_s, "s")
     yield Reading("indeterminate writes", facts.indeterminate, "rows")
     yield Reading("phantom writes", facts.phantom, "rows", "0", facts.phantom == 0)
     yield Reading(

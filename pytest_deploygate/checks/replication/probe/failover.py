@@ -30,6 +30,7 @@ from pytest_deploygate.clients.remembered import forget
 from pytest_deploygate.clients.writers import Ledger, Load, present
 from pytest_deploygate.drills import record as drills
 from pytest_deploygate.fields.postgres import Node
+from pytest_deploygate.judging.histories.checking import checked
 from pytest_deploygate.model import CannotTell, NotCovered
 from pytest_deploygate.redaction import redact
 
@@ -290,10 +291,12 @@ class _Drill:
     def _compare(self, node: Node, ledger: Ledger, mine: markers.Rows) -> None:
         ids = present(self.cluster, node, mine)
         missing = ledger.acknowledged - ids
+        lost = checked(ledger.history.rows()).presence(ids, ledger.history.rows())
         self._found(
             primary=self.cluster.primary.name,
             lead_s=round(max(0.0, self.stopped_at - self.began), 3),
             acknowledged_per_100ms=tuple(ledger.acknowledged_per_100ms),
+            rpo_s=round(lost.lost_s, 3),
             acknowledged=len(ledger.acknowledged),
             indeterminate=len(ledger.indeterminate),
             missing=len(missing),
