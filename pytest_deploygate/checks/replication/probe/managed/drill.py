@@ -226,6 +226,7 @@ class _Drill:
         self.cluster, self.managed = about.cluster, about.managed
         self.steps = Steps(about.managed.record)
         self.at = 0.0
+        self.acknowledged: set[int] = set()
 
     def run(self, budget: Budget) -> Record:
         """Write, disturb, wait, restore, compare."""
@@ -391,12 +392,12 @@ class _Drill:
         except CannotTell as unknown:
             self._end("unproven", f"the writes could not be compared: {unknown}")
             return
+        self.acknowledged = ledger_ids[0]
         missing = ledger_ids[0] - ids
         self._found(
             missing=len(missing),
             first_missing=min(missing, default=None),
             phantom=len(ids - ledger_ids[0] - ledger_ids[1] - set(ledger.refused)),
-            missing_by_node=self._everywhere(ledger_ids[0], mine),
         )
         if missing:
             self._end("lost", f"{node.name} lacks {len(missing)} of {len(ledger_ids[0])} acknowledged writes")
@@ -457,6 +458,8 @@ class _Drill:
             return
         self.steps.done(Step(_LEADS, self.cluster.primary.name))
         self._found(restored_s=round(time.monotonic() - began, 3))
+        # Only now: without a manager the other replicas follow the new leader when they are rebuilt, not before.
+        self._found(missing_by_node=self._everywhere(self.acknowledged, mine))
         for entry in self.managed.entries:
             markers.clean(self.cluster, self.cluster.primary, replace(mine, run=f"{mine.run} {entry.name}"))
         markers.clean(self.cluster, self.cluster.primary, replace(mine, run=f"{mine.run} writes"))
