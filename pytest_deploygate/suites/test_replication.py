@@ -38,9 +38,22 @@ def test_acknowledged_writes_arrive(gate, postgres, replication, replica, budget
 
 @pytest.mark.item("phase2.replication")
 @pytest.mark.disruptive(otherwise="judge the drill on record")
-def test_failover_drill(gate, postgres, replication, inventory, allow_disruptive, budget):
+def test_failover_drill(gate, postgres, replication, inventory, allow_disruptive, budget, capsys):
     """A drill, run now if allowed, else on record, lost no acknowledged write and was fast enough."""
-    failover = replication.failover
+    failover, managed = replication.failover, replication.managed_failover
+    if managed:
+        ran = {}
+        if allow_disruptive:
+            with capsys.disabled():
+                ran = probe.managed_drills(postgres, managed, replication.load, inventory.name, budget, print)
+        gate.judge(
+            judge.judge_managed,
+            probe.managed_evidence(postgres, managed, ran, inventory.name),
+            managed,
+            target="failover through the manager",
+        )
+    if managed and failover is None:
+        return
     drilled = None
     if allow_disruptive:
         drilled = probe.failover_drill(postgres, failover, replication.load, inventory.name, budget)

@@ -126,6 +126,17 @@ class Scratch:
         finally:
             os.kill(pid, signal.SIGCONT)
 
+    def crash_with_frozen_receivers(self) -> None:
+        """Kill db1 after its replicas have received nothing for a while: what was acknowledged meanwhile is nowhere else."""
+        receivers = [self.receiver(name) for name in ("db2", "db3")]
+        for pid in receivers:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(0.7)
+        self.stop("db1", "immediate")
+        # A frozen receiver has unread data in its socket: killed, it cannot write them.
+        for pid in receivers:
+            os.kill(pid, signal.SIGKILL)
+
     def restore(self, promoted: str) -> None:
         """Make db1 the primary again, with the data of the promoted node, and the others its replicas."""
         self.stop("db1", "immediate")

@@ -35,6 +35,60 @@ class FailoverFacts:
 
 
 @dataclass(frozen=True)
+class Followed:
+    """An entry for clients; `after_s` is when a new connection through it reached a node that takes writes, None if never."""
+
+    name: str
+    after_s: float | None = None
+
+
+@dataclass(frozen=True)
+class TwoWritable:
+    """A time in which more than one node took writes, in seconds since the fault."""
+
+    from_s: float
+    to_s: float
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ManagedFacts:
+    """What a drill through a manager found. Times are in seconds since the fault; None for what was not reached.
+
+    The record's `outcome` is `good`, `lost`, `no_leader`, `not_rejoined`, `not_restored` or `unproven`. `synchronous` is
+    whether commits waited for a replica when the fault came. `missing_by_node` counts acknowledged writes that a node lacked
+    at the end, with the cluster whole again; -1 for a node that could not be asked. `longest_unseen_s` is the longest time in
+    which a node was not sampled. `by_documentation` says that the manager's commands were never run by us.
+    `acknowledged_per_100ms` begins `lead_s` before the fault; `writable` names who took writes, and when.
+    """
+
+    fault: str = ""
+    manager: str = ""
+    by_documentation: bool = False
+    before: str = ""
+    after: str = ""
+    synchronous: bool = False
+    acknowledged: int = 0
+    indeterminate: int = 0
+    missing: int = 0
+    first_missing: int | None = None
+    phantom: int = 0
+    missing_by_node: dict[str, int] = field(default_factory=dict)
+    first_write_s: float | None = None
+    first_read_s: float | None = None
+    samples: int = 0
+    longest_unseen_s: float = 0.0
+    two_writable: tuple[TwoWritable, ...] = ()
+    rejoined_s: float | None = None
+    restored_s: float | None = None
+    entries: tuple[Followed, ...] = ()
+    lead_s: float = 0.0
+    acknowledged_per_100ms: tuple[int, ...] = ()
+    writable: tuple[TwoWritable, ...] = ()
+    lag: OwnLag = field(default_factory=OwnLag)
+
+
+@dataclass(frozen=True)
 class Watch:
     """A replica watched until it had the primary's position and the marker row, or the wait (`waited_s`) was over.
 

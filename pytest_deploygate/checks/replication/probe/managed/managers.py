@@ -1,0 +1,249 @@
+"""Managers of a cluster: how each lets another node lead. Who leads is asked of the servers, not of the manager.
+
+Patroni and plain promotion are run by the tests. The others are by their documentation only: repmgr
+(https://www.repmgr.org/docs/current/), pg_auto_failover (https://pg-auto-failover.readthedocs.io/en/main/ref/), and
+CloudNativePG (https://cloudnative-pg.io/documentation/current/), through the status of its `Cluster` by kubectl, as
+`kubectl cnpg promote` does. A managed service is reached by the inventory's own commands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import time
+from typing import Protocol
+
+import psycopg
+
+from pytest_deploygate.checks.replication.probe.failover import COMMAND_BOUND_S, run_command
+from pytest_deploygate.checks.replication.section import Managed
+from pytest_deploygate.clients import patroni as rest
+from pytest_deploygate.clients.postgres.cluster import Cluster, explain
+from pytest_deploygate.fields.patroni import Patroni
+from pytest_deploygate.fields.postgres import Node
+from pytest_deploygate.lazy import dataclass
+from pytest_deploygate.model import CannotTell
+
+_POSITION = (
+    "SELECT greatest((pg_last_wal_receive_lsn() - '0/0')::bigint, (pg_last_wal_replay_lsn() - '0/0')::bigint),"
+    " (SELECT count(*) FROM pg_stat_wal_receiver)"
+)
+_MAY_PROMOTE = "SELECT has_function_privilege('pg_promote(boolean, integer)', 'EXECUTE')"
+#: Settings of Patroni on which the result of a drill depends.
+_SETTINGS = (
+    "ttl",
+    "loop_wait",
+    "retry_timeout",
+    "maximum_lag_on_failover",
+    "synchronous_mode",
+    "synchronous_mode_strict",
+    "failsafe_mode",
+)
+
+
+class Manager(Protocol):
+    """What the drill asks of a manager."""
+
+    @property
+    def by_documentation(self) -> bool:
+        """Whether its commands were never run by us."""
+
+    def refusal(self) -> str:
+        """Return why no drill may begin now; empty if one may."""
+
+    def switch(self, leader: str, wanted: str) -> str:
+        """Let `wanted` lead instead of `leader`; return what went wrong."""
+
+    def promote(self, patience_s: float) -> str:
+        """After a fault: promote a node where the manager does not do so by itself; return what went wrong."""
+
+    def configuration(self) -> dict[str, str]:
+        """Return what the result depends on, beside the servers' settings."""
+
+
+@dataclass(frozen=True)
+class OfPatroni:
+    """Patroni, by its REST API. It promotes by itself."""
+
+    patroni: Patroni
+    by_documentation: bool = False
+
+    def refusal(self) -> str:
+        """Return why no drill may begin: it is paused, or it cannot be asked."""
+        try:
+            config = self._config()
+        except CannotTell as unknown:
+            return str(unknown)
+        return "Patroni is paused: `patronictl resume` first" if config.get("pause") is True else ""
+
+    def switch(self, leader: str, wanted: str) -> str:
+        """Ask for a switchover. Patroni refuses one while the cluster is not whole, so it is asked again for a while."""
+        member = next((each for each in self.patroni.members if each.name == leader), None)
+        if member is None:
+            return f"{leader} is no member of Patroni in the inventory"
+        deadline = time.monotonic() + 30.0
+        while True:
+            body = {"leader": leader, "candidate": wanted}
+            problem = rest.post(self.patroni, member, "/switchover", body, COMMAND_BOUND_S)
+            if not problem or time.monotonic() > deadline:
+                return problem
+            time.sleep(0.5)
+
+    def promote(self, patience_s: float) -> str:  # noqa: ARG002 (it promotes by itself)
+        """Do nothing: Patroni promotes."""
+        return ""
+
+    def configuration(self) -> dict[str, str]:
+        """Return Patroni's settings that a failover depends on."""
+        config = self._config()
+        return {name: json.dumps(config.get(name)) for name in _SETTINGS}
+
+    def _config(self) -> dict[str, object]:
+        problems = []
+        for member in self.patroni.members:
+            try:
+                answer = rest.get(self.patroni, member, "/config")
+                if answer.status == 200:
+                    return dict(answer.document)
+                problems.append(f"{member.name} answers {answer.status} to /config")
+            except CannotTell as unknown:
+                problems.append(str(unknown))
+        raise CannotTell(f"Patroni's configuration cannot be read: {'; '.join(problems)}")
+
+
+@dataclass(frozen=True)
+class Plain:
+    """No manager: the replica with the highest position is promoted by `pg_promote()`, or by the inventory's command."""
+
+    cluster: Cluster
+    managed: Managed
+    by_documentation: bool = False
+
+    def refusal(self) -> str:
+        """Return that our role may not promote: found out after the fault, nobody would lead."""
+        if self.managed.promote:
+            return ""
+        try:
+            if self.cluster.value(self.cluster.primary, _MAY_PROMOTE):
+                return ""
+        except CannotTell as unknown:
+            return str(unknown)
+        return "the gate's role may not execute pg_promote(): see `deploygate grants`, or name a command `promote`"
+
+    def switch(self, leader: str, wanted: str) -> str:
+        """A clean switchover needs the old leader stopped: only the inventory's command can."""
+        if self.managed.switch:
+            return run_command(self.managed.switch, _named(self.cluster, wanted))
+        return f"without a manager {leader} cannot be switched over: name a command `switch`"
+
+    def promote(self, patience_s: float) -> str:
+        """Promote the replica with the greater of received and replayed WAL, once no more arrives."""
+        try:
+            best = self._best(patience_s)
+        except CannotTell as unknown:
+            return str(unknown)
+        if self.managed.promote:
+            return run_command(self.managed.promote, best)
+        try:
+            with contextlib.closing(self.cluster.connect(best, read_only=False, afresh=True)) as connection:
+                connection.execute("SELECT pg_promote(false)")
+        except psycopg.Error as error:
+            return f"{best.name} could not be promoted: {explain(best, error)}"
+        except CannotTell as unknown:
+            return str(unknown)
+        return ""
+
+    def configuration(self) -> dict[str, str]:
+        """Return the commands."""
+        return {"promote": self.managed.promote or "pg_promote()", "restore": self.managed.restore or ""}
+
+    def _best(self, patience_s: float) -> Node:
+        """After its receiver has ended, a replica may report a segment's start as received: the greater position counts."""
+        candidates = [n for n in self.cluster.replicas if not n.delayed and not n.upstream]
+        deadline = time.monotonic() + min(patience_s, 10.0)
+        before: dict[str, int] = {}
+        while True:
+            answers = self.cluster.everywhere(lambda node: self.cluster.rows(node, _POSITION)[0], candidates)
+            seen = {name: row for name, row in answers.items() if not isinstance(row, CannotTell)}
+            if not seen and time.monotonic() < deadline:
+                # A replica whose receiver was killed starts its recovery again.
+                time.sleep(0.1)
+                continue
+            if not seen:
+                raise CannotTell(
+                    "no replica can be asked for its position: " + "; ".join(map(str, answers.values()))
+                )
+            now = {name: int(row[0] or 0) for name, row in seen.items()}
+            quiet = all(row[1] == 0 for row in seen.values())
+            if (now == before and quiet) or time.monotonic() > deadline:
+                best = max(now, key=lambda name: now[name])
+                return next(node for node in candidates if node.name == best)
+            before = now
+            time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class ByCommand:
+    """A manager with commands: `switch_command`, and `promote_command` where it does not promote by itself."""
+
+    cluster: Cluster
+    name: str
+    switch_command: str
+    promote_command: str = ""
+    by_documentation: bool = True
+
+    def refusal(self) -> str:
+        """Return nothing: the commands refuse by themselves."""
+        return ""
+
+    def switch(self, leader: str, wanted: str) -> str:  # noqa: ARG002 (the commands find the leader themselves)
+        """Run the command for a switchover."""
+        return run_command(self.switch_command, _named(self.cluster, wanted))
+
+    def promote(self, patience_s: float) -> str:  # noqa: ARG002 (the command has its own bound)
+        """Run the command for a promotion, if there is one, for the first replica."""
+        return run_command(self.promote_command, self.cluster.replicas[0]) if self.promote_command else ""
+
+    def configuration(self) -> dict[str, str]:
+        """Return the commands."""
+        return {"switch": self.switch_command, "promote": self.promote_command}
+
+
+def manager(cluster: Cluster, managed: Managed, patroni: Patroni | None) -> Manager:
+    """Return the manager that the inventory names. Raises CannotTell if its section is missing."""
+    match managed.manager:
+        case "patroni":
+            if patroni is None:
+                raise CannotTell(
+                    "`managed_failover` names patroni, but there is no `database.patroni` section with its members"
+                )
+            return OfPatroni(patroni)
+        case "plain":
+            return Plain(cluster, managed)
+        case _:
+            switch, promote = documented(managed)
+            return ByCommand(cluster, managed.manager, managed.switch or switch, managed.promote or promote)
+
+
+def documented(managed: Managed) -> tuple[str, str]:
+    """Return the documented commands of a manager: for a switchover to {node}, and for a promotion of it.
+
+    repmgr's run on the node itself (name `switch` with `ssh` for that); repmgrd, pg_auto_failover and CloudNativePG promote
+    by themselves after a fault.
+    """
+    match managed.manager:
+        case "repmgr":
+            return "ssh {node} repmgr standby switchover --siblings-follow", ""
+        case "pg_auto_failover":
+            return "pg_autoctl perform promotion --name {node}", ""
+        case "cloudnativepg":
+            name = shlex.quote(managed.cluster or "")
+            change = """'{"status":{"targetPrimary":"'{node}'","phase":"Switchover in progress"}}'"""
+            return f"kubectl patch cluster {name} --subresource=status --type=merge -p {change}", ""
+        case _:
+            return managed.switch or "", managed.promote or ""
+
+
+def _named(cluster: Cluster, name: str) -> Node:
+    return next(node for node in cluster.nodes if node.name == name)

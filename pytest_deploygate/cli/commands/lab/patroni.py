@@ -1,0 +1,91 @@
+"""Break and mend the cluster that Patroni manages: `deploygate lab up --with patroni`."""
+
+from __future__ import annotations
+
+import click
+
+from pytest_deploygate.cli.shared import running_lab
+from pytest_deploygate.lab.services import patroni as service
+from pytest_deploygate.lab.state import Lab
+from pytest_deploygate.problems import nearest
+
+
+@click.group()
+def patroni() -> None:
+    """Break and mend nodes that Patroni manages, such as patroni1.
+
+    \b
+    deploygate lab patroni crash patroni1
+    deploygate lab patroni mend patroni1
+    """
+
+
+@patroni.command("crash")
+@click.argument("name")
+@click.option(
+    "--receivers-frozen",
+    default=0.0,
+    metavar="SECONDS",
+    help="Freeze the other nodes' WAL receivers for so long before that.",
+)
+def crash(name: str, receivers_frozen: float) -> None:
+    """Kill Patroni and PostgreSQL of the node NAME at once.
+
+    \b
+    deploygate lab patroni crash patroni1
+    deploygate lab patroni crash patroni1 --receivers-frozen 1
+    """
+    with running_lab.alone() as found:
+        service.crash(found, _known(name, found), receivers_frozen)
+    click.echo(f"{name} was killed")
+
+
+@patroni.command("freeze")
+@click.argument("name")
+def freeze(name: str) -> None:
+    """Freeze Patroni and PostgreSQL of the node NAME (SIGSTOP).
+
+    \b
+    deploygate lab patroni freeze patroni1
+    """
+    with running_lab.alone() as found:
+        service.freeze(found, _known(name, found))
+    click.echo(f"{name} is frozen")
+
+
+@patroni.command("mend")
+@click.argument("name")
+def mend(name: str) -> None:
+    """Continue or start the node NAME.
+
+    \b
+    deploygate lab patroni mend patroni1
+    """
+    with running_lab.alone() as found:
+        service.mend(found, _known(name, found))
+    click.echo(f"{name} runs")
+
+
+@patroni.command("dcs")
+@click.argument("wanted", type=click.Choice(["off", "on"]))
+def dcs(wanted: str) -> None:
+    """Stop or start all members of etcd.
+
+    \b
+    deploygate lab patroni dcs off
+    deploygate lab patroni dcs on
+    """
+    with running_lab.alone() as found:
+        _known(service.MEMBERS[0], found)
+        service.stores(found, on=wanted == "on")
+    click.echo(f"etcd is {wanted}")
+
+
+def _known(name: str, found: Lab) -> str:
+    if name not in service.MEMBERS:
+        raise click.UsageError(f"there is no node {name!r}{nearest(name, list(service.MEMBERS))}")
+    if name not in found.ports:
+        raise click.ClickException(
+            "the lab runs without patroni: `deploygate lab down`, then `deploygate lab up --with patroni`"
+        )
+    return name
