@@ -88,6 +88,6 @@ def done(folder: Path, message: str) -> None:
         (folder / FOLDER / f"{message}.json").unlink()
 
 
-def there(folder: Path, message: str) -> bool:
-    """Tell whether a message is in the queue."""
-    return (folder / FOLDER / f"{message}.json").is_file()
+def there(folder: Path) -> set[str]:
+    """Return the ids of the messages in the queue."""
+    return {path.stem for path in (folder / FOLDER).glob("*.json")}

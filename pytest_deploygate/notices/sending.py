@@ -45,6 +45,14 @@ def due(log: Log) -> list[Known]:
     return [known for known in log.known.values() if known.state is State.WAITING]
 
 
+def tidy(log: Log, folder: Path) -> None:
+    """Remove what a command that was killed left in the queue: messages that need no further try, and unfinished files."""
+    known = log.known
+    for message in queue.there(folder):
+        if message not in known or known[message].state in (State.ACCEPTED, State.REFUSED):
+            queue.done(folder, message)
+
+
 def send(
     section: Notices,
     log: Log,

@@ -162,7 +162,7 @@ def _send(work: Work, asked: _Asked) -> int:
         _answers(log, asked)
         _queue(work, asked, stands, log)
         _ask(log, asked)
-        _tidy(work.folder, log)
+        sending.tidy(log, work.folder)
         _all_of_them(work, asked, log)
         known = log.known
     finally:
@@ -202,7 +202,7 @@ def _queue(work: Work, asked: _Asked, stands: list[Standing], log: Log) -> None:
         if known is None:
             queue.put(work.folder, preparing.queued(one, work.said, now))
             log.queue(preparing.notice(one, work.said, asked.reason))
-        elif known.state is State.WAITING and not queue.there(work.folder, one.id):
+        elif known.state is State.WAITING and one.id not in queue.there(work.folder):
             queue.put(work.folder, preparing.queued(one, work.said, now))
 
 
@@ -220,13 +220,6 @@ def _ask(log: Log, asked: _Asked) -> None:
         )
         if said != "unknown":
             log.answer(one.notice.id, sent=said == "sent", by=changes.person(""))
-
-
-def _tidy(folder: Path, log: Log) -> None:
-    """Remove what a command that was killed left in the queue of messages that need no further try."""
-    for message, known in log.known.items():
-        if known.state in (State.ACCEPTED, State.REFUSED):
-            queue.done(folder, message)
 
 
 def _all_of_them(work: Work, asked: _Asked, log: Log) -> None:
