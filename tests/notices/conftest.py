@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from notices.mail_server import HOST, MailServer, serving
 
+from notices.mail_server import HOST, MailServer, serving
 from pytest_deploygate.fields.notices import Audience, Notices
 from pytest_deploygate.journal import utcnow
 from pytest_deploygate.notices import preparing, queue, sending

@@ -3,6 +3,7 @@
 Run as a program it serves until it is killed, and prints its port. `VRFY connections` says how many it has.
 """
 
+# ruff: noqa: ARG002  (the signatures are those of aiosmtpd)
 from __future__ import annotations
 
 import asyncio
@@ -19,7 +20,7 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, AuthResult
 
 HOST = "127.0.0.1"
-PASSWORD = "letters-and-more"  # noqa: S105
+PASSWORD = "letters-and-more"
 
 
 class Server(SMTP):
@@ -159,7 +160,8 @@ def authenticator(server, session, envelope, mechanism, data) -> AuthResult:
 
 def main() -> None:
     with serving(Path(sys.argv[1])) as server:
-        print(server.at, flush=True)
+        sys.stdout.write(f"{server.at}\n")
+        sys.stdout.flush()
         with contextlib.suppress(KeyboardInterrupt):
             while threading.main_thread().is_alive():
                 time.sleep(60)
