@@ -20,7 +20,7 @@ PEOPLE = ["ann@example.com", "bob@example.com", "cem@example.com"]
 
 def notices(port: int = 25, **changed: Any) -> Notices:
     """A section with three people, and a server without TLS."""
-    server = {"host": HOST, "port": port, "security": "none", "timeout": "5s"} | changed.pop("server", {})
+    server = {"host": HOST, "port": port, "security": "none", "timeout": "60s"} | changed.pop("server", {})
     whole = {
         "sender": "Platform operations <platform@example.com>",
         "server": server,
