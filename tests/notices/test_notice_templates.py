@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from notices.conftest import notices
 
+from notices.conftest import notices
 from pytest_deploygate.notices import blocks, placeholders, preparing, templates
 from pytest_deploygate.notices.recipients import Recipient
 from pytest_deploygate.notices.templates import UnrenderableError
@@ -173,7 +173,7 @@ def test_unknown_notice_and_language() -> None:
 
 def test_value_that_is_not_in_the_language() -> None:
     section = notices(product={"en": "Portal"})
-    with pytest.raises(UnrenderableError, match="notices.product: has no text in 'de', only in en"):
+    with pytest.raises(UnrenderableError, match=r"notices\.product: has no text in 'de', only in en"):
         shown(section, "success", language="de")
 
 
