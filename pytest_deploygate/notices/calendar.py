@@ -35,6 +35,19 @@ class Entry:
     text: str
     alarms: tuple[timedelta, ...]
 
+    @property
+    def key(self) -> str:
+        """All that it says."""
+        return f"{self.title}|{self.start.isoformat()}|{self.end.isoformat()}|{self.text}"
+
+
+@dataclass(frozen=True)
+class Diary:
+    """A calendar file that goes with a notice. `key` is what it says, without when and how often it was given out."""
+
+    content: bytes
+    key: str
+
 
 @dataclass(frozen=True)
 class Issued:
@@ -103,7 +116,7 @@ def numbered(found: Sequence[Entry], before: Mapping[str, Issued], now: datetime
     """Return the entries as they are given out now: one that says something else than before has the next number."""
     numbers = {}
     for entry in found:
-        key = f"{entry.title}|{entry.start.isoformat()}|{entry.end.isoformat()}|{entry.text}"
+        key = entry.key
         last = before.get(entry.what)
         if last is not None and last.key == key:
             numbers[entry.what] = last

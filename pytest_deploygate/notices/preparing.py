@@ -12,6 +12,7 @@ from pytest_deploygate.fields.notices import Audience
 from pytest_deploygate.files import sha256
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.notices import message, recipients, record, templates, values
+from pytest_deploygate.notices.calendar import Diary
 from pytest_deploygate.notices.queue import Queued
 from pytest_deploygate.notices.recipients import Contact, Recipient, UnaddressableError
 from pytest_deploygate.notices.record import Known, Notice, State
@@ -55,7 +56,7 @@ def all_of(
     name: str,
     audiences: Sequence[Audience],
     contacts: Sequence[Contact],
-    diary: bytes | None = None,
+    diary: Diary | None = None,
 ) -> list[Ready]:
     """Return a notice for each recipient, each once. Raises UnrenderableError or UnaddressableError with all that is wrong."""
     section = said.section
@@ -87,13 +88,26 @@ def all_of(
     return list(found.values())
 
 
-def _ready(said: Said, template: Template, audience: str, recipient: Recipient, diary: bytes | None) -> Ready:
+def _ready(said: Said, template: Template, audience: str, recipient: Recipient, diary: Diary | None) -> Ready:
     rendered = rendered_for(said, template, audience, recipient)
     attached = diary if recipient.kind == "mail" and template.name in WITH_CALENDAR else None
     what = b"\0".join(
-        (rendered.subject.encode(), rendered.text.encode(), rendered.html.encode(), attached or b"")
+        (
+            rendered.subject.encode(),
+            rendered.text.encode(),
+            rendered.html.encode(),
+            (attached.key if attached else "").encode(),
+        )
     )
-    return Ready(template, audience, recipient, rendered, attached, sha256(what), source_of(template, said))
+    return Ready(
+        template,
+        audience,
+        recipient,
+        rendered,
+        attached.content if attached else None,
+        sha256(what),
+        source_of(template, said),
+    )
 
 
 def rendered_for(said: Said, template: Template, audience: str, recipient: Recipient) -> Rendered:

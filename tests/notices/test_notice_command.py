@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from notices.conftest import PEOPLE, from_a_shell
 
+from notices.conftest import PEOPLE, from_a_shell
 from pytest_deploygate.cli import main
 
 INVENTORY = """
@@ -60,6 +59,10 @@ def test_dry_run_then_send_then_nothing_more(root, server) -> None:
     assert notify(*SEND).exit_code == 0
     again = notify(*SEND)
     assert (again.exit_code, again.output) == (0, "3 accepted\n")
+    assert [len(server.mails(who)) for who in PEOPLE] == [1, 1, 1]
+    change = root / "deploygate-out" / "CHG-1"
+    change.rename(change.with_name("CHG-1.before-20261130T100000-ab12"))
+    assert notify(*SEND).output == "3 accepted\n"
     assert [len(server.mails(who)) for who in PEOPLE] == [1, 1, 1]
     mail = server.mails(PEOPLE[0])[0].decode()
     assert 'filename="window.ics"' in mail
@@ -147,7 +150,10 @@ def test_preview_as_text_html_and_files(root) -> None:
     said = notify("preview", "pre-deployment", "--to", "stakeholders", "--write", "out")
     assert said.exit_code == 0
     assert "12:00\u00a0PM to 2:00\u00a0PM (Eastern Standard Time, UTC-5)" in said.output
-    assert sorted(os.listdir(root / "out")) == ["pre-deployment.en.html", "pre-deployment.en.txt"]
+    assert sorted(path.name for path in (root / "out").iterdir()) == [
+        "pre-deployment.en.html",
+        "pre-deployment.en.txt",
+    ]
     assert notify("preview", "success", "--language", "en", "--html").output.startswith("<!doctype html>")
     lacking = notify("preview", "--language", "en")
     assert lacking.exit_code == 4

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from notices.conftest import go, notices, put
 
+from notices.conftest import go, notices, put
 from pytest_deploygate.notices.record import State
 
 
@@ -93,7 +93,7 @@ def test_teams_gets_an_adaptive_card(hook, folder: Path, monkeypatch) -> None:
 def test_json_has_a_key_that_stays(hook, folder: Path, monkeypatch) -> None:
     monkeypatch.setenv("HOOK_TOKEN", "token-not-to-be-shown")
     hook.answer = (503, "busy")
-    section = telling(hook, "json", monkeypatch, token="env:HOOK_TOKEN")  # noqa: S106 (a reference)
+    section = telling(hook, "json", monkeypatch, token="env:HOOK_TOKEN")
     put(section, folder)
     (known,) = go(section, folder)
     assert (known.state, known.said) == (State.WAITING, "503 busy (for now)")

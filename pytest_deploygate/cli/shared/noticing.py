@@ -16,7 +16,7 @@ from pytest_deploygate.journal import utcnow
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.notices import calendar, message, record
-from pytest_deploygate.notices.calendar import Issued
+from pytest_deploygate.notices.calendar import Diary, Issued
 from pytest_deploygate.notices.recipients import UnaddressableError
 from pytest_deploygate.notices.templates import UnrenderableError
 from pytest_deploygate.notices.values import Said
@@ -48,7 +48,7 @@ class Work:
             found.append(audience)
         return found
 
-    def diary(self) -> tuple[bytes | None, dict[str, Issued]]:
+    def diary(self) -> tuple[Diary | None, dict[str, Issued]]:
         """Return the calendar file of the window and what is to be recorded of it; None without a window."""
         found = [
             one for one in calendar.entries(self.section, self.said.change, None) if one.what == "window"
@@ -57,7 +57,8 @@ class Work:
         numbers = before | calendar.numbered(found, before, utcnow())
         if not found:
             return None, numbers
-        return calendar.rendered(found, numbers, self.said.change, message.domain(self.section)), numbers
+        content = calendar.rendered(found, numbers, self.said.change, message.domain(self.section))
+        return Diary(content, "".join(one.key for one in found)), numbers
 
 
 def work(inventory: str, change: str, out: Path | None, given: Sequence[str] = ()) -> Work:

@@ -19,7 +19,7 @@ GOOD = Delivery("customers 3f9a61", "accepted", "250 ok", "3f9a61c2", at=AT)
 def judged(*deliveries: Delivery, problems: tuple[str, ...] = (), unknown: str = ""):
     sent = Sent("pre-deployment", "customers", deliveries, problems, unknown, "deploygate notify send …")
     found = judge.judge(sent, WANTED)
-    assert agreeing.disagreements(found) == []
+    assert agreeing.disagreements(found.verdict, found.readings) == []
     return found
 
 

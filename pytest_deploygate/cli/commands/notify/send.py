@@ -17,6 +17,7 @@ from pytest_deploygate.journal import utcnow
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import parse_duration
 from pytest_deploygate.notices import calendar, preparing, queue, record, sending
+from pytest_deploygate.notices.calendar import Diary
 from pytest_deploygate.notices.preparing import Standing
 from pytest_deploygate.notices.record import Known, Log, State
 from pytest_deploygate.problems import nearest
@@ -111,7 +112,7 @@ def send(
     with noticing.plainly():
         if dry_run:
             known = record.read(work.folder)
-            stands = _stands(work, asked, known)
+            stands = _stands(work, asked, known, work.diary()[0])
             click.echo(show.planned(stands, _others(known, stands), as_json=as_json), nl=False)
             return
         _refuse_in_tests()
@@ -136,11 +137,10 @@ def _seconds(option: str, text: str | None) -> float:
     return found.total_seconds()
 
 
-def _stands(work: Work, asked: _Asked, known: dict[str, Known]) -> list[Standing]:
+def _stands(work: Work, asked: _Asked, known: dict[str, Known], diary: Diary | None) -> list[Standing]:
     """Return the messages of the notice, each with what is known of it. Raises what `preparing.all_of` does."""
     if asked.notice is None:
         return []
-    diary, _ = work.diary()
     ready = preparing.all_of(work.said, asked.notice, work.audiences(asked.to), work.contacts, diary)
     return preparing.standing(ready, known, work.said.change, again=asked.again)
 
@@ -154,8 +154,8 @@ def _others(known: dict[str, Known], stands: list[Standing]) -> list[Known]:
 def _send(work: Work, asked: _Asked) -> int:
     """Queue, answer, send and wait; return the exit code."""
     before = record.read(work.folder)
-    stands = _stands(work, asked, before)  # first: nothing is recorded of what cannot be rendered
-    _, numbers = work.diary()
+    diary, numbers = work.diary()
+    stands = _stands(work, asked, before, diary)  # first: nothing is recorded of what cannot be rendered
     log = Log(work.folder)
     try:
         calendar.keep(work.folder, numbers)
