@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import icalendar
+from notices_sent import notices
 
-from notices.conftest import notices
 from pytest_deploygate.notices import calendar
 
 RETRY = datetime(2026, 12, 8, 20, 0, tzinfo=UTC)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from notices_sent import PEOPLE, from_a_shell
 
-from notices.conftest import PEOPLE, from_a_shell
 from pytest_deploygate.cli import main
 
 INVENTORY = """

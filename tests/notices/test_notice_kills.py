@@ -13,9 +13,9 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
+from mail_server import HOST
+from notices_sent import PEOPLE, from_a_shell, go, notices, put
 
-from notices.conftest import PEOPLE, from_a_shell, go, notices, put
-from notices.mail_server import HOST
 from pytest_deploygate.notices import sending
 from pytest_deploygate.notices.record import Log, State
 

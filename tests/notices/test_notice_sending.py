@@ -13,9 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from mail_server import HOST, PASSWORD, authenticator, serving
+from notices_sent import PEOPLE, go, notices, put
 
-from notices.conftest import PEOPLE, go, notices, put
-from notices.mail_server import HOST, PASSWORD, authenticator, serving
 from pytest_deploygate.notices import record, sending
 from pytest_deploygate.notices.record import Log, State
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from notices_sent import notices
 
-from notices.conftest import notices
 from pytest_deploygate.notices import blocks, placeholders, preparing, templates
 from pytest_deploygate.notices.recipients import Recipient
 from pytest_deploygate.notices.templates import UnrenderableError

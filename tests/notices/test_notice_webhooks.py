@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from notices_sent import go, notices, put
 
-from notices.conftest import go, notices, put
 from pytest_deploygate.notices.record import State
 
 

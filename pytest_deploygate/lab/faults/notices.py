@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pytest_deploygate.lab.faults import Change, Fault
+from pytest_deploygate.lab.notices_server import MAIL
 from pytest_deploygate.lab.services import notices
-from pytest_deploygate.lab.services.notices import INVENTORY, MAIL
+from pytest_deploygate.lab.services.notices import INVENTORY
 from pytest_deploygate.lab.state import Lab
 
 _ALL = {"day.stakeholders": "fail", "day.customers": "fail"}
