@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from notices.mail_server import HOST
+from mail_server import HOST
 
 from pytest_deploygate.fields.notices import Audience, Notices
 from pytest_deploygate.journal import utcnow
