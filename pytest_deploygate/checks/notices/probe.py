@@ -16,6 +16,8 @@ from pytest_deploygate.notices.record import Known, State
 from pytest_deploygate.notices.templates import UnrenderableError
 from pytest_deploygate.notices.values import Said
 
+__all__ = ["sent"]
+
 
 @dataclass(frozen=True)
 class Told:
