@@ -14,6 +14,12 @@ class Contact(Section):
     name: str = Field(default="", description="person or rota")
     phone: str = Field(default="", description="number in E.164, `+49301234567`")
     mail: str = Field(default="", description="mail address")
+    language: str = Field(
+        default="", description="language of notices, such as `de`; default: that of `notices`"
+    )
+    timezone: str = Field(
+        default="", description="time zone, such as Europe/Berlin; default: that of `notices`"
+    )
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

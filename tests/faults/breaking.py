@@ -50,6 +50,8 @@ USED = "lab-application"
 MIGRATED = "lab-migration"
 #: The inventory of a cluster that Patroni manages, in a lab with its profile.
 MANAGED = "lab-patroni"
+#: The inventory of notices to people, in a lab with its profile.
+TOLD = "lab-notices"
 #: Items of these inventories that take more than a second, as they send load, events or alerts, watch for a while, or visit
 #: pages. The runs about other items leave them out, except with `bin/test --long`.
 LONG = {
@@ -84,6 +86,8 @@ def part_of(fault: faults.Fault) -> str:
         return "migration"
     if fault.inventory == MANAGED:
         return "patroni"
+    if fault.inventory == TOLD:
+        return "notices"
     if PHASE2 & set(fault.items):
         return "phase2"
     areas = {item.partition(".")[0] for item in fault.items}

@@ -1,0 +1,120 @@
+"""A notice as a mail (RFC 5322, 2045) and as the JSON that Slack, Teams and other services take."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from typing import Any
+
+from pytest_deploygate.fields.mail import NULL_SENDER, parted
+from pytest_deploygate.fields.notices import Channel, Notices
+from pytest_deploygate.lazy import dataclass
+from pytest_deploygate.notices.templates import Rendered
+
+#: Slack's limit for a section's text, and for a header's (reference of Block Kit).
+_MOST_SECTION, _MOST_HEADER = 3000, 150
+
+
+@dataclass(frozen=True)
+class Addressed:
+    """What a mail has on its envelope and in its header."""
+
+    sender: str
+    to: str
+    message_id: str
+    at: datetime
+
+
+def envelope_sender(section: Notices) -> str:
+    """Return the address for bounces, empty for the null sender."""
+    if section.bounces.strip() == NULL_SENDER:
+        return ""
+    return section.bounces.strip() or (parted(section.sender)[1] if section.sender else "")
+
+
+def domain(section: Notices) -> str:
+    """Return the domain that ids of messages and of calendar entries end with."""
+    return parted(section.sender)[1].rpartition("@")[2] if section.sender else "deploygate.invalid"
+
+
+def mail(
+    section: Notices, rendered: Rendered, addressed: Addressed, name: str, calendar: bytes | None
+) -> bytes:
+    """Return a mail as bytes of 7 bits with CRLF, whose text and HTML say the same.
+
+    It is marked as sent by a program, so that no absence note answers it (RFC 3834).
+    """
+    made = EmailMessage(policy=SMTP)
+    shown, address = parted(section.sender or "")
+    made["From"] = _address(shown, address)
+    made["To"] = _address(name, addressed.to)
+    if section.reply_to:
+        made["Reply-To"] = _address("", section.reply_to)
+    made["Subject"] = rendered.subject
+    made["Date"] = format_datetime(addressed.at)
+    made["Message-ID"] = f"<{addressed.message_id}>"
+    made["Auto-Submitted"] = "auto-generated"
+    made["X-Auto-Response-Suppress"] = "All"
+    made.set_content(rendered.text, cte="quoted-printable")
+    made.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
+    if calendar is not None:
+        made.add_attachment(
+            calendar, maintype="text", subtype="calendar", filename="window.ics", params={"method": "PUBLISH"}
+        )
+    return made.as_bytes()
+
+
+def _address(name: str, address: str) -> Address:
+    local, _, host = address.rpartition("@")
+    return Address(name, local, host if host.isascii() else host.encode("idna").decode())
+
+
+def document(channel: Channel, rendered: Rendered, about: dict[str, str]) -> dict[str, Any]:
+    """Return the JSON that a channel's webhook takes."""
+    if channel.kind == "slack":
+        return _slack(rendered)
+    if channel.kind == "teams":
+        return _teams(rendered)
+    return {**about, "subject": rendered.subject, "text": rendered.text}
+
+
+def _slack(rendered: Rendered) -> dict[str, Any]:
+    """Incoming webhooks: `text` is what notifications show, `blocks` what the channel does. `&`, `<` and `>` are escaped."""
+    text = _escaped(rendered.text)
+    parts = [text[at : at + _MOST_SECTION] for at in range(0, len(text), _MOST_SECTION)]
+    header = {
+        "type": "header",
+        "text": {"type": "plain_text", "text": rendered.subject[:_MOST_HEADER], "emoji": False},
+    }
+    sections = [
+        {"type": "section", "text": {"type": "mrkdwn", "text": part, "verbatim": True}} for part in parts
+    ]
+    return {"text": _escaped(rendered.subject), "blocks": [header, *sections]}
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _teams(rendered: Rendered) -> dict[str, Any]:
+    """Workflows ("when a Teams webhook request is received"): a message with one adaptive card."""
+    paragraphs = [part for part in rendered.text.strip().split("\n\n") if part]
+    body: list[dict[str, Any]] = [
+        {"type": "TextBlock", "text": rendered.subject, "weight": "Bolder", "size": "Large", "wrap": True}
+    ]
+    body += [{"type": "TextBlock", "text": part.replace("\n", "\n\n"), "wrap": True} for part in paragraphs]
+    card = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": body,
+    }
+    attachment = {
+        "contentType": "application/vnd.microsoft.card.adaptive",
+        "contentUrl": None,
+        "content": card,
+    }
+    return {"type": "message", "attachments": [attachment]}
