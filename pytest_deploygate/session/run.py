@@ -302,7 +302,10 @@ class Run:
             "source": dataclasses.asdict(settings.source),
             "records_from": settings.base.words if settings.base else "",
             "weakenings": [dataclasses.asdict(weakening) for weakening in settings.weakenings],
-            "contacts": [contact.model_dump() for contact in settings.inventory.contacts],
+            "contacts": [
+                contact.model_dump(include={"role", "name", "phone", "mail"})
+                for contact in settings.inventory.contacts
+            ],
             "clock": dataclasses.asdict(own_clock.read()),
             "moment": moments.to_json(moments.present()),
             "attestations": _attestations(settings),

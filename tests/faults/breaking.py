@@ -47,6 +47,8 @@ WATCHED = "lab-monitoring"
 USED = "lab-application"
 #: The inventory of the migration of data, in a lab with its profile.
 MIGRATED = "lab-migration"
+#: The inventory of the people around a deployment, in a lab with its profile.
+AROUND = "lab-people"
 #: Items of these inventories that take more than a second, as they send load, events or alerts, watch for a while, or visit
 #: pages. The runs about other items leave them out, except with `bin/test --long`.
 LONG = {
@@ -79,6 +81,8 @@ def part_of(fault: faults.Fault) -> str:
         return "application"
     if fault.inventory == MIGRATED:
         return "migration"
+    if fault.inventory == AROUND:
+        return "people"
     if PHASE2 & set(fault.items):
         return "phase2"
     areas = {item.partition(".")[0] for item in fault.items}

@@ -16,7 +16,9 @@ def no_lab_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DEPLOYGATE_LAB", raising=False)
 
 
-@pytest.mark.parametrize("name", ["lab", "lab-application", "lab-guards", "lab-migration", "lab-monitoring"])
+@pytest.mark.parametrize(
+    "name", ["lab", "lab-application", "lab-guards", "lab-migration", "lab-monitoring", "lab-people"]
+)
 def test_they_are_found_in_an_empty_folder_and_are_in_the_package(tmp_path: Path, name: str) -> None:
     file = locate(name, tmp_path)
     assert file.is_relative_to(Path(pytest_deploygate.__file__).parent)
