@@ -6,11 +6,8 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import Field, field_validator, model_validator
-from yaml import YAMLError
 
-from pytest_deploygate.fields.references import as_existing_path
 from pytest_deploygate.fields.types import Section, Text
-from pytest_deploygate.files import bounded, yaml
 from pytest_deploygate.problems import nearest
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -43,29 +40,6 @@ def spans(hours: str) -> list[Span]:
     last = DAYS.index(found["last"]) if found["last"] else first if found["first"] else 6
     days = [(first + n) % 7 for n in range((last - first) % 7 + 1)]
     return [(day * DAY_MIN + start, day * DAY_MIN + end) for day in days]
-
-
-def from_file(value: object) -> object:
-    """Read the contact list of a file that is named in its place. Raises ValueError, with the file and the line."""
-    if not isinstance(value, str):
-        return value
-    path = as_existing_path(value)
-    if not path.exists():  # the reference is missing, and missing ones are only collected
-        return []
-    try:
-        text = bounded.text(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from None
-    try:
-        found = yaml.load(text)
-    except (YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else yaml.where(error, text)[0]
-        said = getattr(error, "problem", "") or "it cannot be read"
-        raise ValueError(f"{path}:{line} is not YAML: {said}") from None
-    if not isinstance(found, list):
-        raise ValueError(f"{path} must be a list of contacts: `- {{role: deployment-lead, phone: …}}`")  # noqa: TRY004
-    return found
 
 
 class Reachable(Section):

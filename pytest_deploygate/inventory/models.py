@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, cast
 from pydantic import BeforeValidator, Field, create_model
 
 from pytest_deploygate import checks
-from pytest_deploygate.fields.contacts import Contact, from_file
+from pytest_deploygate.fields.contacts import Contact
+from pytest_deploygate.fields.lists import from_file
 from pytest_deploygate.fields.postgres import ConnectionSettings
 from pytest_deploygate.fields.types import DatabaseKeys, Each, Given, InventoryKeys, Section
 from pytest_deploygate.inventory import index

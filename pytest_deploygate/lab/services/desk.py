@@ -72,11 +72,34 @@ def as_started(lab: Lab) -> None:
     takes_mail(lab)
     write(lab, "contacts", contacts())
     (served(lab) / REDIRECTS).write_text("{}")
+    on_call(lab)
 
 
 def takes_mail(lab: Lab) -> None:
     """Let the domain of the contacts take mail."""
     dns.update(lab, (f"mx.{DOMAIN}", 0, "A", HOST), (DOMAIN, 0, "MX", f"10 mx.{DOMAIN}."))
+
+
+def on_call(lab: Lab, *, night: str = f"{ROLES[1]}@{DOMAIN}", nights: int = 400) -> None:
+    """Write the calendar: two shifts a day, begun yesterday; `nights` is how many there are of the second."""
+    first = datetime.now(UTC).replace(hour=6, minute=0, second=0, microsecond=0) - timedelta(days=2)
+    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//deploygate//lab//EN"]
+    for name, who, begin, count in (
+        ("day", f"{ROLES[0]}@{DOMAIN}", first, 400),
+        ("night", night, first + timedelta(hours=12), nights),
+    ):
+        lines += [
+            "BEGIN:VEVENT",
+            f"UID:{name}@{DOMAIN}",
+            f"DTSTAMP:{first:%Y%m%dT%H%M%SZ}",
+            f"DTSTART:{begin:%Y%m%dT%H%M%SZ}",
+            f"DTEND:{begin + timedelta(hours=12):%Y%m%dT%H%M%SZ}",
+            f"RRULE:FREQ=DAILY;COUNT={count}",
+            f"SUMMARY:On call\\, {name}",
+            f"ATTENDEE:mailto:{who}",
+            "END:VEVENT",
+        ]
+    (served(lab) / "on-call.ics").write_text("\r\n".join([*lines, "END:VCALENDAR", ""]))
 
 
 def write(lab: Lab, name: str, content: object) -> None:

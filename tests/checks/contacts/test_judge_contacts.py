@@ -45,7 +45,7 @@ def test_the_five_contacts_and_the_five_signers_are_seven_roles() -> None:
     ("change", "says"),
     [
         (lambda p: p[:-1], "no contact for executive-sponsor: add each to `contacts`"),
-        (lambda p: [], "no contact for deployment-lead, database-admin"),
+        (lambda _: [], "no contact for deployment-lead, database-admin"),
         (
             lambda p: [*p, person("database-admin", 50)],
             "2 entries have the role database-admin",
