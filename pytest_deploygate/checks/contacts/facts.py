@@ -71,3 +71,21 @@ class ListSeen:
     people: tuple[PersonSeen, ...]
     domains: tuple[DomainSeen, ...]
     at: datetime
+
+
+@dataclass(frozen=True)
+class StepSeen:
+    """A step of the escalation: its place, and the hours in which the role answers, in its time zone."""
+
+    role: str
+    place: int
+    hours: tuple[str, ...] = ()
+    zone: str = "UTC"
+
+
+@dataclass(frozen=True)
+class EscalationSeen:
+    """The steps of an escalation by their places, and the time from which its week is looked at."""
+
+    steps: tuple[StepSeen, ...]
+    at: datetime

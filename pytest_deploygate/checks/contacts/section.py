@@ -42,6 +42,12 @@ class ContactRules(Section):
         json_schema_extra={"weaker": "larger"},
         description="how long an acknowledgement settles what could not be looked up, such as a mail domain",
     )
+    escalation_steps: int = Field(
+        default=2,
+        ge=1,
+        json_schema_extra={"weaker": "smaller"},
+        description="how many contacts the escalation has at least",
+    )
     resolvers: list[NameServer] = Field(
         default=[],
         description="resolvers for mail domains; left out: those of `dns`, else those of this machine",

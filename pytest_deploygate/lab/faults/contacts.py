@@ -84,3 +84,15 @@ SILENT = Fault(
     needs=NEEDS,
     inventory=INVENTORY,
 )
+
+
+HOLE = Fault(
+    "escalation-hole",
+    "the second step of the escalation answers until midnight only",
+    {"hand.escalation": "fail"},
+    listed(lambda entries: entries[1].update(hours=["18:00-24:00"])),
+    desk.as_started,
+    says="nobody of the escalation answers from",
+    needs=NEEDS,
+    inventory=INVENTORY,
+)

@@ -25,6 +25,10 @@ from pytest_deploygate.lab.supervisor import Program
 NAME, PROFILE = "desk", "people"
 DOMAIN = f"people.{dns.ZONE}"
 ROLES = tuple(dict.fromkeys((*CONTACTS, *SIGNERS)))
+#: Documents by name, with the item that each belongs to; briefings by item; tickets by key.
+DOCUMENTS = {"manual": "stab.documentation", "handbook": "hand.documentation", "runbook": "hand.runbook"}
+BRIEFINGS = ("day.briefing", "stab.support-brief", "hand.briefing", "hand.knowledge")
+TICKETS = ("OPS-17", "OPS-18")
 #: The hours of two shifts, in the order of escalation: together they are all hours of a week.
 _DAY, _NIGHT = "06:00-18:00", "18:00-06:00"
 
@@ -41,7 +45,7 @@ def served(lab: Lab) -> Path:
 
 def lists(lab: Lab) -> dict[str, Path]:
     """Return the files of the lists, by name."""
-    names = ("contacts",)
+    names = tuple(_MADE)
     return {name: where(lab) / f"{name}.yml" for name in names}
 
 
@@ -70,7 +74,12 @@ def _answers(lab: Lab) -> bool:
 def as_started(lab: Lab) -> None:
     """Write everything as it was when the lab started."""
     takes_mail(lab)
-    write(lab, "contacts", contacts())
+    for name, make in _MADE.items():
+        write(lab, name, make(lab))
+    for name in DOCUMENTS:
+        (served(lab) / f"{name}.html").write_text(f"<h1>{name}</h1><p>Version 2 of the platform.</p>")
+    for key in TICKETS:
+        (served(lab) / key).write_text(f"<h1>{key}</h1><p>open</p>")
     (served(lab) / REDIRECTS).write_text("{}")
     on_call(lab)
 
@@ -109,10 +118,10 @@ def write(lab: Lab, name: str, content: object) -> None:
 
 def changed(lab: Lab, name: str, change: Callable[[Any], Any]) -> None:
     """Change a list as it was when the lab started: `change` gets its entries and returns other ones."""
-    write(lab, name, change(_MADE[name]()))
+    write(lab, name, change(_MADE[name](lab)))
 
 
-def contacts() -> list[dict[str, Any]]:
+def contacts(_lab: Lab) -> list[dict[str, Any]]:
     """Return the contact list: numbers are of those reserved for fiction."""
     found: list[dict[str, Any]] = [
         {"role": role, "phone": f"+1212555{100 + number:04}", "mail": f"{role}@{DOMAIN}"}
@@ -123,12 +132,56 @@ def contacts() -> list[dict[str, Any]]:
     return found
 
 
+def without(lab: Lab, item: str, role: str) -> None:
+    """Let a role be absent from an item's briefing."""
+
+    def absent(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for one in entries:
+            if one["item"] == item:
+                one["present"].remove(role)
+        return entries
+
+    changed(lab, "briefings", absent)
+
+
 def at(days: float) -> str:
     """Return a time some days from now, as the lists have it."""
     return (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="seconds")
 
 
-_MADE: Mapping[str, Callable[[], Any]] = {"contacts": contacts}
+def documents(lab: Lab) -> list[dict[str, Any]]:
+    """Return the documents that are handed over."""
+    return [
+        {
+            "item": item,
+            "name": name,
+            "url": f"http://{HOST}:{lab.ports[NAME]}/{name}.html",
+            "owner": "operations-manager",
+            "says": "Version 2",
+        }
+        for name, item in DOCUMENTS.items()
+    ]
+
+
+def briefings(_lab: Lab) -> list[dict[str, Any]]:
+    """Return the briefings, with everybody present."""
+    return [
+        {"item": item, "at": at(-0.1), "led_by": "deployment-lead", "present": list(ROLES)}
+        for item in BRIEFINGS
+    ]
+
+
+def improvements(_lab: Lab) -> list[dict[str, Any]]:
+    """Return the improvements, each with its ticket."""
+    return [{"what": f"improvement {key}", "owner": "technical-lead", "ticket": key} for key in TICKETS]
+
+
+_MADE: Mapping[str, Callable[[Lab], Any]] = {
+    "contacts": contacts,
+    "documents": documents,
+    "briefings": briefings,
+    "improvements": improvements,
+}
 
 
 SERVICE = Service(

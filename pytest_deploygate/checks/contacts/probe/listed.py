@@ -10,7 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pytest_deploygate.checks.contacts.facts import ListSeen, MailSeen, NumberSeen, PersonSeen
+from pytest_deploygate.checks.contacts.facts import (
+    EscalationSeen,
+    ListSeen,
+    MailSeen,
+    NumberSeen,
+    PersonSeen,
+    StepSeen,
+)
 from pytest_deploygate.checks.contacts.probe import mail_domains
 from pytest_deploygate.checks.dns.section import NameServer
 from pytest_deploygate.fields.contacts import Contact, Reachable
@@ -43,6 +50,16 @@ def read(
             pool.map(lambda name: mail_domains.look_up(name, asked, timeout.total_seconds()), domains)
         )
     return ListSeen(tuple(people), tuple(found), datetime.now(UTC))
+
+
+def escalation(contacts: Sequence[Contact]) -> EscalationSeen:
+    """Read the steps of the escalation, and the time."""
+    steps = [
+        StepSeen(one.role, one.escalation, tuple(one.hours), one.zone)
+        for one in contacts
+        if one.escalation is not None
+    ]
+    return EscalationSeen(tuple(sorted(steps, key=lambda step: step.place)), datetime.now(UTC))
 
 
 def _with_deputies(contact: Contact) -> Iterator[Reachable]:
