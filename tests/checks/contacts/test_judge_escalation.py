@@ -69,5 +69,5 @@ def test_clocks_that_change_in_the_week_make_no_hole_within_one_zone() -> None:
 
 @pytest.mark.parametrize("hours", ["8-18", "Mon-Fr 08:00-18:00", "25:00-26:00", "24:30-08:00", ""])
 def test_hours_that_cannot_be_read(hours: str) -> None:
-    with pytest.raises(ValueError, match="hours|24:00"):
+    with pytest.raises(ValueError, match=r"hours|24:00"):
         spans(hours)
