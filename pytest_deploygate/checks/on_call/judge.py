@@ -11,6 +11,8 @@ from pytest_deploygate.fields.contacts import Contact, Reachable
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for
 
+__all__ = ["judge"]
+
 #: Systems end a shift a second before the next one begins.
 _SEAM = timedelta(minutes=1)
 

@@ -9,6 +9,8 @@ from pytest_deploygate.checks.support_tickets.section import SupportTickets
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for
 
+__all__ = ["judge"]
+
 
 def judge(seen: TicketCounts, settings: SupportTickets) -> Judgement:
     """Judge the tickets of each severity: by its own limit, else by the baseline."""

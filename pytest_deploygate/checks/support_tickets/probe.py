@@ -13,6 +13,8 @@ from pytest_deploygate.files import bounded
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact, shortened
 
+__all__ = ["count"]
+
 _HOOK_S = 60.0
 
 
