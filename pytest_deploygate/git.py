@@ -15,6 +15,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -175,6 +176,12 @@ def files(tree: WorkTree, commit: str, paths: Sequence[str] = ()) -> dict[str, K
             path = os.fsdecode(name)
             found[path] = Kept(identity, mode == _LINK, mode == _EXECUTABLE)
     return found
+
+
+def changed_on(tree: WorkTree, path: str) -> datetime | None:
+    """Return when a file, by its path below the top, was last changed by a commit; None without one. Raises GitError."""
+    said = _ask(tree, "log", "-1", "--format=%cI", "--", path).decode().strip()
+    return datetime.fromisoformat(said).astimezone(UTC) if said else None
 
 
 def untracked(tree: WorkTree) -> list[str]:

@@ -75,7 +75,7 @@ class Person(Section):
     mail: MailAddress = Field(description="mail address")
     name: str = Field(default="", description="name, which a notice may address")
     language: Language | None = Field(default=None, description="language; default: that of `notices`")
-    timezone: Zone | None = Field(default=None, description="time zone; default: that of `notices`")
+    zone: Zone | None = Field(default=None, description="time zone; default: that of `notices`")
 
 
 class Channel(Section):
@@ -92,7 +92,7 @@ class Channel(Section):
     )
     timeout: Duration = Field(default=timedelta(seconds=20), description="time for a request")
     language: Language | None = Field(default=None, description="language; default: that of `notices`")
-    timezone: Zone | None = Field(default=None, description="time zone; default: that of `notices`")
+    zone: Zone | None = Field(default=None, description="time zone; default: that of `notices`")
 
 
 class Audience(Section):
@@ -102,7 +102,7 @@ class Audience(Section):
     roles: list[str] = Field(default=[], description="roles of `contacts` that have a mail address")
     people: list[Person] = Field(default=[], description="further people")
     file: ExistingPath | None = Field(
-        default=None, description="CSV file of further people: `mail`, and `name`, `language`, `timezone`"
+        default=None, description="CSV file of further people: `mail`, and `name`, `language`, `zone`"
     )
     channels: list[str] = Field(default=[], description="names of `channels`")
 
@@ -138,7 +138,7 @@ class Notices(Section):
         default="digest", description="whether the record has digests in place of names and addresses"
     )
     language: Language = Field(default="en", description="language of those who have none of their own")
-    timezone: Zone = Field(default="UTC", description="time zone of those who have none of their own")
+    zone: Zone = Field(default="UTC", description="time zone of those who have none of their own")
     product: Spoken | None = Field(default=None, description="what is changed, in the words of its users")
     window: Window | None = Field(default=None, description="when the change is made")
     changes: SpokenList | None = Field(default=None, description="what changes for users")

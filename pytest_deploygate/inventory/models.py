@@ -9,17 +9,26 @@ from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, cast
 
-from pydantic import Field, create_model, field_validator
+from pydantic import BeforeValidator, Field, create_model, field_validator
 
 from pytest_deploygate import checks
+from pytest_deploygate.fields.contacts import Contact
+from pytest_deploygate.fields.lists import from_file
 from pytest_deploygate.fields.postgres import ConnectionSettings
 from pytest_deploygate.fields.tickets import Tracker
 from pytest_deploygate.fields.types import DatabaseKeys, Each, Given, InventoryKeys, Section
 from pytest_deploygate.inventory import index
-from pytest_deploygate.inventory.contacts import Contact
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes
 
 K = TypeVar("K", bound=Section)
+
+
+def _list_or_file(schema: dict[str, Any]) -> None:
+    """Allow a path in place of the list."""
+    of_list = {key: schema.pop(key) for key in ("type", "items") if key in schema}
+    schema["anyOf"] = [of_list, {"type": "string", "format": "path"}]
+
+
 _ADD_DATABASE = "database: {name: …, user: …, primary: db1.example.com}"
 
 
@@ -74,7 +83,15 @@ class Inventory(_Whole):
         default=None,
         description="when the change is planned; its windows are shown in the plan and the report",
     )
-    contacts: list[Contact] = Field(default=[], description="whom to call, by role; shown in the report")
+    contacts: Annotated[
+        list[Contact],
+        BeforeValidator(from_file),
+        Given("contacts", "contacts: [{role: deployment-lead, phone: …, mail: …}]"),
+    ] = Field(
+        default=[],
+        description="whom to call, by role; shown in the report. May be the path of a YAML file with such a list",
+        json_schema_extra=_list_or_file,
+    )
     tickets: list[Tracker] = Field(
         default=[],
         description="systems with change tickets, for `deploygate attach`; the first has the change's own",

@@ -16,7 +16,7 @@ from pytest_deploygate.files import bounded, sha256
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.problems import Problem, nearest
 
-_COLUMNS = ("mail", "name", "language", "timezone")
+_COLUMNS = ("mail", "name", "language", "zone")
 
 
 class Contact(Protocol):
@@ -26,7 +26,7 @@ class Contact(Protocol):
     name: str
     mail: str
     language: str
-    timezone: str
+    zone: str
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Recipient:
     called: str
     name: str
     language: str
-    timezone: str
+    zone: str
 
     def key(self, change: str) -> str:
         """Return the digest that stands for the recipient in the record of a change.
@@ -79,7 +79,7 @@ def _all(
     private: bool,
 ) -> Iterator[Recipient]:
     def mail(address: str, called: str, who: Contact | Person) -> Recipient:
-        language, zone = who.language or section.language, who.timezone or section.timezone
+        language, zone = who.language or section.language, who.zone or section.zone
         return Recipient(
             "mail", address, called if private else f"{called} <{address}>", who.name, language, zone
         )
@@ -115,7 +115,7 @@ def _all(
             f"channel {name}",
             "",
             channel.language or section.language,
-            channel.timezone or section.timezone,
+            channel.zone or section.zone,
         )
 
 

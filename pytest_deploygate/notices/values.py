@@ -77,7 +77,7 @@ def of(said: Said, audience: str, recipient: Recipient) -> dict[str, Any]:
     }
     found |= {key: _spoken(f"values.{key}", value, language) for key, value in section.values.items()}
     found |= said.given
-    zone = ZoneInfo(recipient.timezone)
+    zone = ZoneInfo(recipient.zone)
     if section.window is not None:
         found |= _times(section.window, zone, language)
     if found.get("retry"):

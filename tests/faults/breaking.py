@@ -52,6 +52,8 @@ MIGRATED = "lab-migration"
 MANAGED = "lab-patroni"
 #: The inventory of notices to people, in a lab with its profile.
 TOLD = "lab-notices"
+#: The inventory of the people around a deployment, in a lab with its profile.
+AROUND = "lab-people"
 #: Items of these inventories that take more than a second, as they send load, events or alerts, watch for a while, or visit
 #: pages. The runs about other items leave them out, except with `bin/test --long`.
 LONG = {
@@ -88,6 +90,8 @@ def part_of(fault: faults.Fault) -> str:
         return "patroni"
     if fault.inventory == TOLD:
         return "notices"
+    if fault.inventory == AROUND:
+        return "people"
     if PHASE2 & set(fault.items):
         return "phase2"
     areas = {item.partition(".")[0] for item in fault.items}

@@ -18,7 +18,16 @@ def no_lab_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["lab", "lab-application", "lab-guards", "lab-migration", "lab-monitoring", "lab-notices", "lab-patroni"],
+    [
+        "lab",
+        "lab-application",
+        "lab-guards",
+        "lab-migration",
+        "lab-monitoring",
+        "lab-notices",
+        "lab-patroni",
+        "lab-people",
+    ],
 )
 def test_they_are_found_in_an_empty_folder_and_are_in_the_package(tmp_path: Path, name: str) -> None:
     file = locate(name, tmp_path)

@@ -159,7 +159,7 @@ def test_an_unknown_profile_is_refused_with_the_nearest_and_the_list(toys: Path)
     code, said = invoke("up", "--with", "boxes,toyz")
     assert code == 2
     assert (
-        "there is no profile 'toyz'; did you mean 'toys'? (the profiles are application, boxes, migration, monitoring, toys)"
+        "there is no profile 'toyz'; did you mean 'toys'? (the profiles are application, boxes, migration, monitoring, people, toys)"
         in said
     )
 
@@ -185,7 +185,12 @@ def test_only_what_watches_the_platform_and_the_platform_itself_are_in_profiles(
     by_default = [service for service in services.all_services() if service.asked_for(())]
     assert len(by_default) >= 6
     others = [service for service in services.all_services() if service not in by_default]
-    assert {service.profiles for service in others} == {("application",), ("migration",), ("monitoring",)}
+    assert {service.profiles for service in others} == {
+        ("application",),
+        ("migration",),
+        ("monitoring",),
+        ("people",),
+    }
 
 
 def test_every_program_of_the_package_that_a_service_runs_is_ended(lab: Lab) -> None:

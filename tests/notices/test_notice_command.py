@@ -14,7 +14,7 @@ from pytest_deploygate.cli import main
 INVENTORY = """
 name: prod
 contacts:
-  - {role: deployment-lead, mail: deployment-lead@example.com, timezone: America/New_York}
+  - {role: deployment-lead, mail: deployment-lead@example.com, zone: America/New_York}
 notices:
   sender: Platform operations <platform@example.com>
   server: {host: 127.0.0.1, port: PORT, security: none}

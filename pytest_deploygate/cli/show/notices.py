@@ -33,7 +33,7 @@ def planned(stands: Sequence[Standing], others: Sequence[Known], *, as_json: boo
                 "notice": one.ready.template.name,
                 "to": one.ready.recipient.called,
                 "language": one.ready.recipient.language,
-                "timezone": one.ready.recipient.timezone,
+                "timezone": one.ready.recipient.zone,
                 "subject": one.ready.rendered.subject,
                 "now": _now(one),
             }
@@ -44,7 +44,7 @@ def planned(stands: Sequence[Standing], others: Sequence[Known], *, as_json: boo
     for one in stands:
         to = one.ready.recipient
         lines.append(
-            f"  {_now(one):<9}  {to.called} ({to.language}, {to.timezone}): {one.ready.rendered.subject}"
+            f"  {_now(one):<9}  {to.called} ({to.language}, {to.zone}): {one.ready.rendered.subject}"
         )
     lines += [
         f"  {'again' if known.state is State.WAITING else 'ask':<9}  {name(known)}: {known.said}"

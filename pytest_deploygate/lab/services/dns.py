@@ -122,6 +122,18 @@ def update(lab: Lab, *records: tuple[str, int, str, str]) -> None:
     made = dns.update.UpdateMessage(ZONE, keyring=keys)
     for name, ttl, kind, value in records:
         made.replace(f"{name}.", ttl, kind, value)
+    _send(lab, made)
+
+
+def remove(lab: Lab, name: str, kind: str) -> None:
+    """Remove the records of one type from a name on the primary. Raises LabError."""
+    keys = dns.tsigkeyring.from_text({_KEY: _secret_file(lab).read_text()})
+    made = dns.update.UpdateMessage(ZONE, keyring=keys)
+    made.delete(f"{name}.", kind)
+    _send(lab, made)
+
+
+def _send(lab: Lab, made: dns.update.UpdateMessage) -> None:
     try:
         answer = dns.query.tcp(made, HOST, port=lab.ports[PRIMARY], timeout=5)
     except (OSError, dns.exception.DNSException) as error:

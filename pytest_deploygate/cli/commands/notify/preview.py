@@ -98,7 +98,7 @@ def _all(
         someone = [first]
     else:
         spoken = [language] if language else templates.languages(section.templates)
-        someone = [Recipient("mail", "", "", "", each, section.timezone) for each in spoken]
+        someone = [Recipient("mail", "", "", "", each, section.zone) for each in spoken]
     for one in someone:
         for name in names or templates.names(section.templates, one.language):
             try:
@@ -133,7 +133,7 @@ def _parts(rendered: Rendered) -> dict[str, str]:
 
 def _text(one: _Shown) -> str:
     width = min(_MOST_WIDTH, max(40, shutil.get_terminal_size((80, 24)).columns))
-    head = f"── {one.name}, {one.recipient.language}, {one.recipient.timezone} "
+    head = f"── {one.name}, {one.recipient.language}, {one.recipient.zone} "
     lines = [head.ljust(width, "─"), *textwrap.wrap(f"Subject: {one.rendered.subject}", width), ""]
     for line in one.rendered.text.splitlines():
         indent = "  " if line.startswith("- ") else ""

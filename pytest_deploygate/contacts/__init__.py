@@ -1,0 +1,1 @@
+"""Codes that are sent to contacts, and the record of who acknowledged one."""

@@ -1,0 +1,49 @@
+"""Every fault of the people around a deployment changes exactly the items that it declares, over all items of its inventory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from shared_lab import shared_lab
+
+from faults.breaking import (
+    AROUND,
+    all_of,
+    changes_exactly_what_it_declares,
+    is_as_before,
+    of_part,
+    when_healthy,
+)
+from pytest_deploygate.lab import faults
+from pytest_deploygate.lab.services import desk
+from pytest_deploygate.lab.state import Lab
+
+#: The first test also waits for the lab and for the healthy run that all others are compared with.
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def lab(lab_place: Path) -> Iterator[Lab]:
+    """A lab with contacts, documents and tickets; its drills are not needed."""
+    yield from shared_lab(lab_place, "people", profiles=[desk.PROFILE], drilled=False)
+
+
+@pytest.fixture(scope="module")
+def healthy(lab: Lab, run_gate: Callable) -> Callable[..., dict[str, str]]:
+    """The verdicts of that lab when nothing is broken."""
+    return when_healthy(lab, run_gate)
+
+
+@pytest.mark.parametrize("fault", of_part("people"))
+def test_fault_changes_exactly_what_it_declares(
+    fault: faults.Fault, lab: Lab, healthy: Callable, run_gate: Callable
+) -> None:
+    changes_exactly_what_it_declares(fault, lab, healthy, run_gate)
+
+
+@pytest.mark.long  # the runs of later faults would show what an earlier one left
+def test_lab_is_healthy_after_all_faults(lab: Lab, healthy: Callable, run_gate: Callable) -> None:
+    scope, options = all_of(AROUND)
+    is_as_before(scope, lab, healthy, run_gate, options)
