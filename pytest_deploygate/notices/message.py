@@ -47,17 +47,7 @@ def mail(
 
     It is marked as sent by a program, so that no absence note answers it (RFC 3834).
     """
-    made = EmailMessage(policy=SMTP)
-    shown, address = parted(section.sender or "")
-    made["From"] = _address(shown, address)
-    made["To"] = _address(name, addressed.to)
-    if section.reply_to:
-        made["Reply-To"] = _address("", section.reply_to)
-    made["Subject"] = rendered.subject
-    made["Date"] = format_datetime(addressed.at)
-    made["Message-ID"] = f"<{addressed.message_id}>"
-    made["Auto-Submitted"] = "auto-generated"
-    made["X-Auto-Response-Suppress"] = "All"
+    made = _headed(section, addressed, name, rendered.subject)
     made.set_content(rendered.text, cte="quoted-printable")
     made.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
     if calendar is not None:
@@ -65,6 +55,28 @@ def mail(
             calendar, maintype="text", subtype="calendar", filename="window.ics", params={"method": "PUBLISH"}
         )
     return made.as_bytes()
+
+
+def plain_mail(section: Notices, addressed: Addressed, name: str, subject: str, text: str) -> bytes:
+    """Return a mail of text alone, otherwise as `mail`."""
+    made = _headed(section, addressed, name, subject)
+    made.set_content(text, cte="quoted-printable")
+    return made.as_bytes()
+
+
+def _headed(section: Notices, addressed: Addressed, name: str, subject: str) -> EmailMessage:
+    made = EmailMessage(policy=SMTP)
+    shown, address = parted(section.sender or "")
+    made["From"] = _address(shown, address)
+    made["To"] = _address(name, addressed.to)
+    if section.reply_to:
+        made["Reply-To"] = _address("", section.reply_to)
+    made["Subject"] = subject
+    made["Date"] = format_datetime(addressed.at)
+    made["Message-ID"] = f"<{addressed.message_id}>"
+    made["Auto-Submitted"] = "auto-generated"
+    made["X-Auto-Response-Suppress"] = "All"
+    return made
 
 
 def _address(name: str, address: str) -> Address:

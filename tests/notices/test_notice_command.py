@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -173,3 +175,32 @@ def test_calendar_is_written(root) -> None:
     assert said.exit_code == 0, said.output
     assert (root / "change.ics").read_bytes().count(b"BEGIN:VEVENT") == 2
     assert notify("calendar", "--retry", "soon").exit_code == 4
+
+
+def test_codes_reach_contacts_and_are_acknowledged_once(root, server) -> None:
+    sent = notify("test", "--change", "CHG-1")
+    assert (sent.exit_code, sent.output.splitlines()[0]) == (0, "deployment-lead: a code was sent"), (
+        sent.output
+    )
+    (mail,) = server.mails("deployment-lead@example.com")
+    code = re.search(
+        r"deploygate ack (\S+) --change CHG-1", message_from_bytes(mail).get_payload(decode=True).decode()
+    )
+    assert code
+    said = CliRunner().invoke(main, ["ack", code[1], "--change", "CHG-1"])
+    assert (said.exit_code, said.output) == (
+        0,
+        "deployment-lead acknowledged: this contact can be reached by mail\n",
+    )
+    assert CliRunner().invoke(main, ["ack", code[1], "--change", "CHG-1"]).exit_code == 4
+    kept = b"".join(file.read_bytes() for file in (root / "deploygate-out").rglob("*") if file.is_file())
+    assert code[1].encode() not in kept
+
+
+def test_a_contact_whose_code_is_refused_is_named(root, server) -> None:
+    server.mailbox.refused["deployment-lead@example.com"] = "550 5.1.1 no such user"
+    sent = notify("test", "--change", "CHG-1")
+    assert sent.exit_code == 1
+    assert sent.output.splitlines()[0].startswith("deployment-lead: ")
+    assert "550 5.1.1 no such user" in sent.output
+    assert "1 of 1 have no code" in sent.output

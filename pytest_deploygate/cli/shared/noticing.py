@@ -15,7 +15,7 @@ from pytest_deploygate.inventory.contacts import Contact
 from pytest_deploygate.journal import utcnow
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.notices import calendar, message, record
+from pytest_deploygate.notices import calendar, message, record, sending
 from pytest_deploygate.notices.calendar import Diary, Issued
 from pytest_deploygate.notices.recipients import UnaddressableError
 from pytest_deploygate.notices.templates import UnrenderableError
@@ -77,6 +77,14 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals or not name.isidentifier():
         raise Refused(f"--set {text}: write NAME=TEXT, such as --set 'summary=All services are up.'")
     return name, value.replace("\\n", "\n")
+
+
+def refuse_in_tests() -> None:
+    """Raise Refused within a run of tests, which must never send anything."""
+    try:
+        sending.refuse_in_tests()
+    except sending.WithinTestsError as error:
+        raise Refused(str(error)) from None
 
 
 @contextmanager

@@ -115,16 +115,9 @@ def send(
             stands = _stands(work, asked, known, work.diary()[0])
             click.echo(show.planned(stands, _others(known, stands), as_json=as_json), nl=False)
             return
-        _refuse_in_tests()
+        noticing.refuse_in_tests()
         code = _send(work, asked)
     raise SystemExit(code)
-
-
-def _refuse_in_tests() -> None:
-    try:
-        sending.refuse_in_tests()
-    except sending.WithinTestsError as error:
-        raise Refused(str(error)) from None
 
 
 def _seconds(option: str, text: str | None) -> float:
