@@ -132,3 +132,14 @@ def test_a_section_that_cannot_work_is_refused(section, says):
     with pytest.raises(ValueError, match="Value error") as refused:
         Managed.model_validate(whole | section)
     assert says in str(refused.value)
+
+
+def test_a_drill_is_shown_with_who_took_writes():
+    (shown,) = found(
+        lead_s=1.0,
+        acknowledged_per_100ms=(9,) * 10 + (0,) * 62 + (8,) * 5,
+        writable=(TwoWritable(-1.0, 0.0, ("db1",)), TwoWritable(5.9, 6.7, ("db2",))),
+    ).figures
+    assert shown.title == "failover drill (killed) of 2026-02-26 00:00 UTC"
+    assert [name for name, _ in shown.writable] == ["db1", "db2"]
+    assert (shown.fault_s, shown.write_s) == (1.0, 7.2)

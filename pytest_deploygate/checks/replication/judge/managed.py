@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from pytest_deploygate.checks.replication.facts import ManagedFacts
 from pytest_deploygate.checks.replication.section import Managed
 from pytest_deploygate.drills.judging import counted, rerun, when
 from pytest_deploygate.drills.record import Evidence, Record
+from pytest_deploygate.drills.timeline import takeover
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.own_lag import excused
-from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_count
+from pytest_deploygate.model import Figure, Judgement, Reading, Verdict, words_for, words_for_count
 
 #: A node that was not looked at for longer may have taken writes unseen.
 _UNSEEN_S = 5.0
@@ -36,8 +38,24 @@ def judge_managed(measurement: Mapping[str, Evidence[ManagedFacts]], criterion: 
             good.append(one.reason)
         else:
             (said.wrong if one.verdict is Verdict.FAIL else said.unknown)(one.reason, where=fault.fault)
-    return said.judgement(
+    judged = said.judgement(
         lambda: f"{words_for_count(len(good), 'failover drill', 'failover drills')}: {'; '.join(good)}"
+    )
+    shown = [figure for fault, found in measurement.items() for figure in _figures(fault, found.record)]
+    return replace(judged, figures=(*judged.figures, *shown))
+
+
+def _figures(fault: str, record: Record[ManagedFacts] | None) -> tuple[Figure, ...]:
+    if record is None:
+        return ()
+    facts = record.facts
+    return takeover(
+        f"failover drill ({fault.replace('_', ' ')}) of {when(record)}",
+        facts.acknowledged_per_100ms,
+        facts.lead_s,
+        [(each.from_s, each.to_s, each.nodes) for each in facts.writable],
+        facts.first_write_s,
+        facts.first_read_s,
     )
 
 
