@@ -29,7 +29,9 @@ def test_zero_loss_was_shown_by_a_fault(gate, replication, acknowledged_writes, 
     """Commits wait for a replica, and a failover drill on this configuration lost nothing."""
     gate.judge(
         judge.judge_claim,
-        probe.claim(acknowledged_writes, replication.failover, inventory.name, budget),
-        judge.Claimed(replication.synchronous, replication.failover),
+        probe.claim(
+            acknowledged_writes, replication.failover, inventory.name, budget, replication.managed_failover
+        ),
+        judge.Claimed(replication.synchronous, replication.failover, replication.managed_failover),
         target="claim",
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pytest_deploygate.checks.replication.facts import FailoverFacts
+from collections.abc import Mapping
+from dataclasses import field
+
+from pytest_deploygate.checks.replication.facts import FailoverFacts, ManagedFacts
 from pytest_deploygate.drills.record import Evidence
 from pytest_deploygate.judging.histories.checking import Anomalies, Presence
 from pytest_deploygate.lazy import dataclass
@@ -105,9 +108,13 @@ class Written:
 
 @dataclass(frozen=True)
 class Claim:
-    """What zero loss can be claimed from: the settings, what is at risk, and the failover drill (None: `problem` is why)."""
+    """What zero loss can be claimed from: the settings, what is at risk, and the failover drill (None: `problem` is why).
+
+    `managed` has the drills through the cluster's manager, by fault.
+    """
 
     commits: Commits
     risk: Risk
     drill: Evidence[FailoverFacts] | None
     problem: str = ""
+    managed: Mapping[str, Evidence[ManagedFacts]] = field(default_factory=dict)

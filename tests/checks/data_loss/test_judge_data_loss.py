@@ -11,11 +11,11 @@ from pytest_deploygate.checks.data_loss.facts import Claim, Commits, Place, Risk
 from pytest_deploygate.checks.data_loss.judge.claim import Claimed, judge_claim
 from pytest_deploygate.checks.data_loss.judge.writes import judge_nodes, judge_restored
 from pytest_deploygate.checks.data_loss.section import DataLoss
-from pytest_deploygate.checks.replication.facts import FailoverFacts
-from pytest_deploygate.checks.replication.section import Failover
+from pytest_deploygate.checks.replication.facts import FailoverFacts, ManagedFacts
+from pytest_deploygate.checks.replication.section import Failover, Managed
 from pytest_deploygate.drills.record import Evidence, Record, digest
 from pytest_deploygate.judging.histories.checking import Anomalies, Presence, Some
-from pytest_deploygate.model import Verdict
+from pytest_deploygate.model import Judgement, Verdict
 
 WHOLE = Presence(found=900)
 COMMITS = Commits("db1", "ANY 1 (db2, db3)", "on", "on", ("db2", "db3"))
@@ -191,3 +191,62 @@ def test_a_replica_that_was_never_behind_is_luck_and_no_promise():
     assert "loses 50 rows" in said
     unknown = replace(given, risk=Risk(problem="no replica answered meanwhile"))
     assert "was not measured: no replica answered meanwhile" in judge_claim(unknown, DECLARED).reason
+
+
+def by_the_manager(fault: str, **facts: object) -> Judgement:
+    managed = Managed.model_validate(
+        {
+            "manager": "patroni",
+            "faults": [
+                {"fault": fault} if fault == "switchover" else {"fault": fault, "do": "x", "undo": "y"}
+            ],
+            "without_backup": "a test",
+            "record": "drill.json",
+        }
+    )
+    found = {
+        "fault": fault, "manager": "patroni", "before": "db1", "after": "db2", "synchronous": True, "acknowledged": 900,
+        "missing_by_node": {"db1": 0, "db2": 0}, "first_write_s": 6.0, "first_read_s": 0.3, "samples": 400,
+        "rejoined_s": 4.0, "restored_s": 5.0,
+    } | facts  # fmt: skip
+    settings = {"nodes": "db1, db2"}
+    record = Record(
+        NOW - timedelta(days=3), "lost" if found.get("missing") else "good", ManagedFacts(**found),  # type: ignore[arg-type]
+        environment="prod", configuration=settings, digest=digest(settings),
+    )  # fmt: skip
+    evidence = Evidence(
+        record, "", "drill.json", ran_now=False, configuration=settings, environment="prod", now=NOW
+    )
+    claim = Claim(COMMITS, RISK, None, managed={fault: evidence})
+    return judge_claim(claim, Claimed(synchronous=True, failover=None, managed=managed))
+
+
+def test_a_drill_through_the_manager_counts():
+    judged = by_the_manager("killed")
+    assert judged.verdict is Verdict.PASS
+    assert "nothing was lost in 1 failover drill: killed: db2 leads, all 900 acknowledged" in judged.reason
+
+
+def test_a_clean_switchover_is_no_fault():
+    judged = by_the_manager("switchover")
+    assert judged.verdict is Verdict.INCONCLUSIVE
+    assert "a clean switchover is no fault" in judged.reason
+    assert "then run its drill" in judged.reason
+
+
+def test_a_drill_through_the_manager_that_lost_writes():
+    judged = by_the_manager("killed", missing=71, first_missing=12, synchronous=False)
+    assert judged.verdict is Verdict.FAIL
+    assert "db2 lacks 71 of 900 acknowledged writes" in judged.reason
+
+
+def test_no_record_of_the_manager():
+    managed = Managed.model_validate(
+        {"manager": "patroni", "faults": [{"fault": "switchover"}], "without_backup": "a", "record": "x"}
+    )
+    judged = judge_claim(
+        Claim(COMMITS, RISK, None, "it cannot be read"),
+        Claimed(synchronous=True, failover=None, managed=managed),
+    )
+    assert judged.verdict is Verdict.INCONCLUSIVE
+    assert "no fault was injected that we know of: it cannot be read" in judged.reason

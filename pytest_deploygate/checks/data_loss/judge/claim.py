@@ -12,7 +12,8 @@ from datetime import timedelta
 from pytest_deploygate.checks.data_loss.facts import Claim, Commits, Risk
 from pytest_deploygate.checks.replication.facts import FailoverFacts
 from pytest_deploygate.checks.replication.judge.failover import figures
-from pytest_deploygate.checks.replication.section import Failover
+from pytest_deploygate.checks.replication.judge.managed import judge_managed
+from pytest_deploygate.checks.replication.section import Failover, Managed
 from pytest_deploygate.drills.judging import Counted, counted, rerun, when
 from pytest_deploygate.drills.record import Record
 from pytest_deploygate.judging.collector import Collector
@@ -26,10 +27,11 @@ _MAX_AGE = timedelta(days=90)
 
 @dataclass(frozen=True)
 class Claimed:
-    """What the inventory says: whether commits must wait for a replica (None: it does not say), and the failover drill."""
+    """What the inventory says: whether commits must wait for a replica (None: it does not say), and the failover drills."""
 
     synchronous: bool | None
     failover: Failover | None
+    managed: Managed | None = None
 
 
 def judge_claim(measurement: Claim, criterion: Claimed) -> Judgement:
@@ -47,6 +49,8 @@ def judge_claim(measurement: Claim, criterion: Claimed) -> Judgement:
         )
     if measurement.commits.problem:
         found.unknown(f"how commits wait is not known: {measurement.commits.problem}")
+    if criterion.managed is not None and criterion.failover is None:
+        return _by_the_manager(found, measurement, criterion.managed, lost)
     drill = _drill(found, measurement, criterion, lost)
     record = measurement.drill.record if measurement.drill else None
     shown = figures(record) if record else ()
@@ -60,6 +64,33 @@ def judge_claim(measurement: Claim, criterion: Claimed) -> Judgement:
         )
     )
     return replace(judged, figures=shown)
+
+
+def _by_the_manager(found: Collector, measurement: Claim, managed: Managed, lost: str) -> Judgement:
+    """Judge by the drills through the cluster's manager: one of them must have been a fault, and each must be good."""
+    if measurement.managed:
+        drills = judge_managed(measurement.managed, managed)
+    else:
+        drills = Judgement(
+            Verdict.INCONCLUSIVE, f"no fault was injected that we know of: {measurement.problem}"
+        )
+    found.read(*drills.readings)
+    tried = [each.fault for each in managed.faults if not each.unavailable]
+    if drills.verdict is Verdict.FAIL:
+        found.wrong(drills.reason)
+    elif drills.verdict is not Verdict.PASS:
+        found.unknown(f"zero loss cannot be claimed: {drills.reason}; {lost}")
+    elif not set(tried) - {"switchover"}:
+        found.unknown(
+            f"zero loss cannot be claimed: a clean switchover is no fault; {lost}; add `{{fault: killed, …}}` to "
+            "`replication.managed_failover.faults`, then run its drill"
+        )
+    judged = found.judgement(
+        lambda: (
+            f"commits wait for {' or '.join(measurement.commits.partners)}, and nothing was lost in {drills.reason}"
+        )
+    )
+    return replace(judged, figures=drills.figures)
 
 
 def at_risk(commits: Commits, risk: Risk) -> str:
