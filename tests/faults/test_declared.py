@@ -43,7 +43,7 @@ def test_every_item_of_phase_2_has_two_faults() -> None:
     assert {item: faulted.count(item) >= 2 for item in PHASE2} == dict.fromkeys(PHASE2, True)
 
 
-def test_every_bound_test_is_turned_red_each_time() -> None:
+def test_every_item_is_turned_red_each_time() -> None:
     """By a fault that `bin/test` tries, or by one that needs a quiet machine.
 
     Those of Patroni are seen each time by tests/checks/patroni, without the rest of the lab.
@@ -53,8 +53,6 @@ def test_every_bound_test_is_turned_red_each_time() -> None:
         for fault in ALL.values()
         if fault.name in each_time() or needs_quiet(fault) or fault.inventory == MANAGED
     ]
-    red = {test for fault in tried for test in turned_red_by(fault)}
-    assert red >= {test for fault in ALL.values() for test in turned_red_by(fault)}
     assert {item for fault in tried for item in fault.items} >= BOUND
 
 
