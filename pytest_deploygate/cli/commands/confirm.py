@@ -1,4 +1,4 @@
-"""Take places out of an inventory's `discovered`: they are as they should be."""
+"""Confirm places of an inventory that `discover` wrote."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Default: inventories/NAME.yml",
+    help="Write the inventory to this file, not to inventories/NAME.yml.",
 )
 @click.option("--no-snapshot", is_flag=True, help="Do not write the structure of the tables.")
 @click.option("--force", is_flag=True, help="Overwrite the files if they exist.")

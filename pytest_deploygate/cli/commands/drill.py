@@ -1,4 +1,4 @@
-"""Failover drills through the cluster's manager: the plan, one drill, and taking back what a killed one left."""
+"""Plan and run failover drills through the manager."""
 
 from __future__ import annotations
 

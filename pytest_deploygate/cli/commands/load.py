@@ -1,4 +1,4 @@
-"""Send the inventory's load now and judge the response times; or write, and look for what was acknowledged."""
+"""Send the inventory's load now, or write, and judge what came of it."""
 
 from __future__ import annotations
 

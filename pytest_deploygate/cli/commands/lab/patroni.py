@@ -1,4 +1,4 @@
-"""Break and mend the cluster that Patroni manages: `deploygate lab up --with patroni`."""
+"""Break and mend nodes of the cluster that Patroni manages."""
 
 from __future__ import annotations
 
