@@ -79,7 +79,9 @@ class PostgresServer:
         with self.connect() as connection:
             try:
                 return [int(number) for number in self.fetched(connection, question(how))[0]]
-            except CannotTell as error:  # a server without the function; a connection that broke says nothing of it
+            except (
+                CannotTell
+            ) as error:  # a server without the function; a connection that broke says nothing of it
                 if isinstance(error.__cause__, psycopg.ProgrammingError | psycopg.NotSupportedError):
                     return []
                 raise

@@ -50,6 +50,7 @@ def journal(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.long
 def test_a_rollback_that_is_killed_three_times_is_continued_and_ends_verified(lab: Lab, out: Path) -> None:
     """SIGKILL between two steps, within the restore, within a command: each time the same command continues.
 

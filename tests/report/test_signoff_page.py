@@ -272,6 +272,7 @@ def test_with_styles_stripped_order_and_words_are_the_same(browser: Browser, tmp
     assert 'fill="#a8201a"' in text
 
 
+@pytest.mark.long
 def test_on_paper_passes_stay_folded_and_what_needs_action_is_open(opened: Opener) -> None:
     page = opened(sample_night.good())
     page.emulate_media(media="print")

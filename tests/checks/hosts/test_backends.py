@@ -249,6 +249,7 @@ def ansible(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder / "hosts.ini"
 
 
+@pytest.mark.long
 def test_a_host_of_ansible(ansible):
     found = asked(f"ansible://web1?ansible_inventory={ansible}").machine
     assert found is not None

