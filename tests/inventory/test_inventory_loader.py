@@ -331,6 +331,8 @@ def test_the_examples_load(monkeypatch, name):
         load(name, ROOT)
     monkeypatch.setenv("STAGING_DB_PASSWORD", "hunter2")
     monkeypatch.setenv("PROD_DB_PASSWORD", "hunter2")
+    monkeypatch.setenv("SERVICENOW_PASSWORD", "hunter3")
+    monkeypatch.setenv("MAIL_PASSWORD", "hunter4")
     assert load(name, ROOT).inventory.database.nodes
 
 
