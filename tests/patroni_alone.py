@@ -30,4 +30,5 @@ def patroni_alone(folder: Path) -> Iterator[Lab]:
         yield lab
     finally:
         up.clear(folder)
-        supervisor.wait(10)
+        with supervisor:  # closes its pipe, and waits
+            supervisor.wait(10)
