@@ -159,7 +159,7 @@ def test_an_unknown_profile_is_refused_with_the_nearest_and_the_list(toys: Path)
     code, said = invoke("up", "--with", "boxes,toyz")
     assert code == 2
     assert (
-        "there is no profile 'toyz'; did you mean 'toys'? (the profiles are application, boxes, migration, monitoring, people, toys)"
+        "there is no profile 'toyz'; did you mean 'toys'? (the profiles are application, boxes, migration, monitoring, notices, patroni, people, toys)"
         in said
     )
 
@@ -189,6 +189,8 @@ def test_only_what_watches_the_platform_and_the_platform_itself_are_in_profiles(
         ("application",),
         ("migration",),
         ("monitoring",),
+        ("notices",),
+        ("patroni",),
         ("people",),
     }
 
