@@ -22,8 +22,8 @@ _ALL: Path = ()
 _ABOUT_THE_DECISION = (("policy",), ("rollback",))
 #: The fixture for connections to the cluster.
 _CLUSTER = ("database",)
-#: Fixtures that read nothing from the inventory: pytest's own, used by shipped fixtures.
-_READ_NOTHING = ("request", "pytestconfig", "tmp_path")
+#: Fixtures that read nothing from the inventory: pytest's own, used by shipped tests and fixtures.
+_READ_NOTHING = ("request", "pytestconfig", "tmp_path", "capsys")
 
 
 def weakenings(found: Sequence[Weaker], functions: Sequence[Function]) -> list[Weakening]:

@@ -28,8 +28,8 @@ def items(path: str, functions: list[Function]) -> set[str]:
     [
         ("database.aggregates.max_age", {"phase2.aggregates"}),
         ("database.indexes.amcheck_within", {"phase2.indexes"}),
-        ("database.pooling.reserve", {"db.pooling"}),
-        ("database.pooling.poolers.max_waiting", {"db.pooling"}),
+        ("database.pooling.reserve", {"db.pooling", "crit.data-loss"}),
+        ("database.pooling.poolers.max_waiting", {"db.pooling", "crit.data-loss"}),
         ("uptime.objective", {"crit.uptime"}),
         ("pages.terms.max_age", {"comp.terms"}),
         ("rollback.loss.acceptable", {"day.rollback-plan"}),

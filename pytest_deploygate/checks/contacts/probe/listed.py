@@ -53,7 +53,7 @@ def read(
 
 
 def escalation(contacts: Sequence[Contact]) -> EscalationSeen:
-    """Read the steps of the escalation, and the time."""
+    """Read the steps of the escalation, and the time. A list without steps is a value, too."""
     steps = [
         StepSeen(one.role, one.escalation, tuple(one.hours), one.zone or "UTC")
         for one in contacts

@@ -29,7 +29,11 @@ from pytest_deploygate.notices.smtp import Post
 @options.change
 @options.out
 @click.option(
-    "--valid-for", default="7d", show_default=True, metavar="DURATION", help="How long a code can be acknowledged."
+    "--valid-for",
+    default="7d",
+    show_default=True,
+    metavar="DURATION",
+    help="How long a code can be acknowledged.",
 )
 @options.as_json
 def test(*, inventory: str, change: str, out: Path | None, valid_for: str, as_json: bool) -> None:
@@ -91,13 +95,18 @@ def _words(found: list[Sent]) -> str:
     lines = [f"{one.to.label}: {one.problem or 'a code was sent'}" for one in found]
     failed = sum(bool(one.problem) for one in found)
     if failed:
-        return "\n".join([*lines, f"{failed} of {len(found)} have no code: correct `contacts` and run this again"])
+        return "\n".join(
+            [*lines, f"{failed} of {len(found)} have no code: correct `contacts` and run this again"]
+        )
     return "\n".join([*lines, "each acknowledges with `deploygate ack CODE`; hand.contacts says who did"])
 
 
 def _as_json(found: list[Sent]) -> str:
     return json.dumps(
-        [{"role": one.to.role, "deputy": one.to.deputy, "sent": not one.problem, "problem": one.problem} for one in found],
+        [
+            {"role": one.to.role, "deputy": one.to.deputy, "sent": not one.problem, "problem": one.problem}
+            for one in found
+        ],
         indent=1,
         ensure_ascii=False,
     )
