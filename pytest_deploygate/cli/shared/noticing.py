@@ -87,14 +87,6 @@ def refuse_in_tests() -> None:
         raise Refused(str(error)) from None
 
 
-def refuse_in_tests() -> None:
-    """Raise Refused within a run of tests, which must never send anything."""
-    try:
-        sending.refuse_in_tests()
-    except sending.WithinTestsError as error:
-        raise Refused(str(error)) from None
-
-
 @contextmanager
 def plainly() -> Iterator[None]:
     """Turn what is wrong with templates, recipients and files into a list of problems, and exit 4."""

@@ -18,7 +18,7 @@ from pytest_deploygate.contacts.sending import Addressee, Sent
 from pytest_deploygate.fields.notices import Notices
 from pytest_deploygate.journal import utcnow
 from pytest_deploygate.model import CannotTell, parse_duration
-from pytest_deploygate.notices import message, sending
+from pytest_deploygate.notices import message
 from pytest_deploygate.notices.message import Addressed
 from pytest_deploygate.notices.record import State
 from pytest_deploygate.notices.smtp import Post
