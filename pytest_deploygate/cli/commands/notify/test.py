@@ -96,7 +96,7 @@ def _words(found: list[Sent]) -> str:
     failed = sum(bool(one.problem) for one in found)
     if failed:
         return "\n".join(
-            [*lines, f"{failed} of {len(found)} have no code: correct `contacts` and run this again"]
+            [*lines, f"{failed} of {len(found)} have no code: correct what is said above, and run this again"]
         )
     return "\n".join([*lines, "each acknowledges with `deploygate ack CODE`; hand.contacts says who did"])
 
