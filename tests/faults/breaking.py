@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
@@ -75,6 +75,10 @@ LONG = {
     "comp.gdpr",
     "guard.one-scheduler",
 }
+#: How many faults one run may show: more would be hard to read when one of them is not seen.
+TOGETHER = 6
+#: Faults that change different items by themselves, and others together.
+APART_FROM_EACH_OTHER: tuple[frozenset[str], ...] = ()
 #: Items that do not hold a change by themselves; on these inventories people's halves are open, which does.
 MINOR = {item.id for item in CHECKLIST.items if item.severity.value == "minor"}
 PHASE2 = {item.id for item in CHECKLIST.items if item.phase == "phase2"}
@@ -101,20 +105,45 @@ def part_of(fault: faults.Fault) -> str:
 
 
 def of_part(part: str) -> list[object]:
-    """The parameters of a test for each fault of a module."""
-    return named(fault for fault in ALL.values() if part_of(fault) == part)
+    """The parameters of a test of one module: the faults of each time in groups, and each fault by itself."""
+    return [
+        *(pytest.param(group, id="+".join(f.name for f in group)) for group in groups(part)),
+        *named(fault for fault in ALL.values() if part_of(fault) == part),
+    ]
 
 
 def named(some: Iterable[faults.Fault]) -> list[object]:
-    """The parameters of a test for each of some faults."""
-    return [pytest.param(f, id=f.name, marks=list(_marks(f))) for f in some]
+    """The parameters of a test for each of some faults by itself."""
+    return [
+        pytest.param((f,), id=f.name, marks=pytest.mark.quiet if needs_quiet(f) else pytest.mark.long)
+        for f in some
+    ]
 
 
-def _marks(fault: faults.Fault) -> Iterator[pytest.MarkDecorator]:
-    if needs_quiet(fault):
-        yield pytest.mark.quiet
-    elif fault.name not in each_time():
-        yield pytest.mark.long
+def groups(part: str) -> list[tuple[faults.Fault, ...]]:
+    """The faults of a module that are tried each time, by what one run can show: no two of a group change the same item.
+
+    A run of the gate takes as long for one fault as for five. Each fault is also tried by itself, with `bin/test --long`.
+    """
+    found: list[list[faults.Fault]] = []
+    for fault in (f for f in ALL.values() if f.name in each_time() and part_of(f) == part):
+        for group in found:
+            if len(group) < TOGETHER and not any(_clash(fault, other) for other in group):
+                group.append(fault)
+                break
+        else:
+            found.append([fault])
+    return [tuple(group) for group in found]
+
+
+def _clash(one: faults.Fault, other: faults.Fault) -> bool:
+    """Whether one run cannot show both faults."""
+    return (
+        one.inventory != other.inventory
+        or bool(one.items.keys() & other.items.keys())
+        or bool(DRILLED & one.items.keys()) != bool(DRILLED & other.items.keys())
+        or any({one.name, other.name} <= names for names in APART_FROM_EACH_OTHER)
+    )
 
 
 @cache
@@ -254,36 +283,45 @@ def records_kept(lab: Lab) -> Iterator[None]:
 
 
 def changes_exactly_what_it_declares(
-    fault: faults.Fault, lab: Lab, healthy: Callable, run_gate: Callable
+    broken: Sequence[faults.Fault], lab: Lab, healthy: Callable, run_gate: Callable
 ) -> None:
-    """Break, run, heal, compare."""
-    if lacking := [service for service in fault.needs if service not in lab.ports]:
+    """Break, run, heal, compare: one fault, or several that change different items."""
+    if lacking := [service for fault in broken for service in fault.needs if service not in lab.ports]:
         pytest.skip(f"this lab does without {', '.join(lacking)}")
-    whole, options = run_of(fault)
+    declared = {item: verdict for fault in broken for item, verdict in fault.items.items()}
+    whole, options = run_of(broken[0])
     before = healthy(whole, options)
-    scope = whole if options else scope_of(fault)
+    scope = whole if options else " or ".join(dict.fromkeys(f"({scope_of(fault)})" for fault in broken))
     if options:
-        left_out = set() if os.environ.get("DEPLOYGATE_LONG") else LONG - set(fault.items)
-        _, options = all_of(fault.inventory, without=left_out)
-    faults.put_in(lab, fault)
+        left_out = set() if os.environ.get("DEPLOYGATE_LONG") else LONG - declared.keys()
+        _, options = all_of(broken[0].inventory, without=left_out)
     try:
-        if DRILLED & set(fault.items):
+        for fault in broken:
+            faults.put_in(lab, fault, also=True)
+        if DRILLED & declared.keys():
             with records_kept(lab):
                 code, items = run_gate(scope, *options, inventory="drilled")
         else:
-            inventory = "apart" if APART.keys() & set(fault.items) else "on-record"
+            inventory = "apart" if APART.keys() & declared.keys() else "on-record"
             code, items = run_gate(scope, *options, inventory=inventory)
             if inventory == "on-record":
                 items = {i: item for i, item in items.items() if i not in APART}
     finally:
         faults.heal(lab)
-    fault.heals(lab)  # healing again does no harm
+    for fault in broken:
+        fault.heals(lab)  # healing again does no harm
     changed = {i: item["verdict"] for i, item in items.items() if item["verdict"] != before[i]}
-    assert changed == dict(fault.items), {i: items[i]["reason"] for i in {*changed, *fault.items}}
-    red = not_good({item: items[item] for item in fault.items}) | judged_at_the_end(items, fault)
-    assert red >= turned_red_by(fault), f"no finding of theirs is red: {sorted(turned_red_by(fault) - red)}"
+    assert changed == declared, {i: items[i]["reason"] for i in {*changed, *declared}}
+    for fault in broken:
+        is_said(fault, items)
     holding = {item for item, verdict in changed.items() if verdict == "fail"} - MINOR
     assert code == (1 if holding else 21)
+
+
+def is_said(fault: faults.Fault, items: Mapping[str, Mapping[str, Any]]) -> None:
+    """Each test that the fault must turn red is red, and one of the reasons says where to look."""
+    red = not_good({item: items[item] for item in fault.items}) | judged_at_the_end(items, fault)
+    assert red >= turned_red_by(fault), f"no finding of theirs is red: {sorted(turned_red_by(fault) - red)}"
     reasons = " ".join(
         str(text)
         for item_id in fault.items

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -39,11 +39,11 @@ def healthy(lab: Lab, run_gate: Callable) -> Callable[..., dict[str, str]]:
     return when_healthy(lab, run_gate)
 
 
-@pytest.mark.parametrize("fault", of_part("application"))
+@pytest.mark.parametrize("broken", of_part("application"))
 def test_fault_changes_exactly_what_it_declares(
-    fault: faults.Fault, lab: Lab, healthy: Callable, run_gate: Callable
+    broken: Sequence[faults.Fault], lab: Lab, healthy: Callable, run_gate: Callable
 ) -> None:
-    changes_exactly_what_it_declares(fault, lab, healthy, run_gate)
+    changes_exactly_what_it_declares(broken, lab, healthy, run_gate)
 
 
 @pytest.mark.long  # the runs of later faults would show what an earlier one left

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -16,11 +16,11 @@ from pytest_deploygate.lab import faults
 from pytest_deploygate.lab.state import Lab
 
 
-@pytest.mark.parametrize("fault", of_part("security"))
+@pytest.mark.parametrize("broken", of_part("security"))
 def test_fault_changes_exactly_what_it_declares(
-    fault: faults.Fault, lab: Lab, healthy: Callable, run_gate: Callable
+    broken: Sequence[faults.Fault], lab: Lab, healthy: Callable, run_gate: Callable
 ) -> None:
-    changes_exactly_what_it_declares(fault, lab, healthy, run_gate)
+    changes_exactly_what_it_declares(broken, lab, healthy, run_gate)
 
 
 @pytest.mark.long  # the runs of later faults would show what an earlier one left
