@@ -78,7 +78,10 @@ LONG = {
 #: How many faults one run may show: more would be hard to read when one of them is not seen.
 TOGETHER = 6
 #: Faults that change different items by themselves, and others together.
-APART_FROM_EACH_OTHER: tuple[frozenset[str], ...] = ()
+APART_FROM_EACH_OTHER = (
+    # A notice with a placeholder is refused, and the other fault sends it.
+    frozenset({"notice-placeholder", "notice-no-status"}),
+)
 #: Items that do not hold a change by themselves; on these inventories people's halves are open, which does.
 MINOR = {item.id for item in CHECKLIST.items if item.severity.value == "minor"}
 PHASE2 = {item.id for item in CHECKLIST.items if item.phase == "phase2"}

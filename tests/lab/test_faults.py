@@ -71,6 +71,34 @@ def test_a_broken_lab_is_not_broken_further_by_accident(lab: Lab) -> None:
     assert lab.faults() == []
 
 
+def test_a_fault_that_is_healed_with_another_is_put_in_again(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both change one file, and healing either writes the file as it was."""
+    file = lab.folder / "toy.txt"
+    file.write_text("as it was")
+
+    def toy(name: str) -> faults.Fault:
+        def breaks(_lab: Lab) -> None:
+            faults.keep_aside(file)
+            file.write_text(f"{file.read_text()}, {name}")
+
+        return faults.Fault(name, name, {}, breaks, heals, name)
+
+    def heals(_lab: Lab) -> None:
+        faults.put_back(file)
+
+    known = {name: toy(name) for name in ("toy-one", "toy-two")}
+    monkeypatch.setattr(faults, "all_faults", lambda: known)
+    for fault in known.values():
+        faults.put_in(lab, fault, also=True)
+    assert file.read_text() == "as it was, toy-one, toy-two"
+    faults.heal(lab, "toy-one")
+    assert (file.read_text(), lab.faults()) == ("as it was, toy-two", ["toy-two"])
+    faults.heal(lab)
+    assert (file.read_text(), lab.faults()) == ("as it was", [])
+
+
 #: One healed by SQL, one of the schedule, one healed by a reset. How the gate sees all of them: tests/faults.
 SOME = ("index-duplicate", "backup-timer-disabled", "two-primaries")
 

@@ -60,8 +60,8 @@ def by_sql(*statements: str, node: str = PRIMARY) -> Change:
 
 
 def keep_aside(file: Path) -> None:
-    """Copy a file, so that `put_back` finds it; one that is not there needs no copy."""
-    if file.exists():
+    """Copy a file, so that `put_back` finds it; one that is not there, or that another fault has changed, needs no copy."""
+    if file.exists() and not aside(file).exists():
         aside(file).write_bytes(file.read_bytes())
 
 
@@ -134,6 +134,9 @@ def heal(lab: Lab, name: str | None = None) -> list[str]:
             cluster.reset(lab)
         left = [n for n in lab.faults() if n != each]
         lab.record_faults(left)
+        for other in left if name is not None else ():
+            if known[other].heals == known[each].heals:  # which has healed it, too
+                known[other].breaks(lab)
     if not lab.faults():
         cluster.repair(lab)
     return wanted

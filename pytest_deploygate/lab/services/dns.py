@@ -97,8 +97,11 @@ def start(lab: Lab) -> None:
     for name in (PRIMARY, SECONDARY, RESOLVER):
         _configure(lab, name)
         client.start(lab, name, _program(lab, name))
+        # The secondary may not meet a primary that does not listen yet: BIND then leaves it alone for ten minutes.
+        if name == PRIMARY:
+            _wait(lab, name)
     arguments = [sys.executable, "-m", "pytest_deploygate.lab.failover_controller", str(lab.folder)]
-    for name in (PRIMARY, SECONDARY, RESOLVER):
+    for name in (SECONDARY, RESOLVER):
         _wait(lab, name)
     client.start(lab, CONTROLLER, Program(arguments, death_signal=signal.SIGTERM))
     forget_high(lab)
