@@ -277,7 +277,7 @@ def arguments(selection: Selection, faults: Iterable[str] = ()) -> list[str]:
 
 
 def faults_of(subjects: Collection[str]) -> list[str]:
-    """Return the node ids of the faults for the items bound in these subjects' suites."""
+    """Return the node ids of the faults for the items bound in these subjects' suites: by themselves and in groups."""
     from pytest_deploygate.lab.faults import all_faults
     from pytest_deploygate.session import shipped
 
@@ -289,7 +289,9 @@ def faults_of(subjects: Collection[str]) -> list[str]:
     if done.returncode:
         raise SystemExit(f"the faults cannot be collected:\n{done.stdout}{done.stderr}")
     ids = [line for line in done.stdout.splitlines() if "::" in line]
-    return [i for i in ids if i.endswith("]") and i.rpartition("[")[2].removesuffix("]") in names]
+    return [
+        i for i in ids if i.endswith("]") and names & {*i.rpartition("[")[2].removesuffix("]").split("+")}
+    ]
 
 
 def changed_files(root: Path, base: str = "") -> tuple[str, list[str]]:

@@ -25,9 +25,8 @@ signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 #: The slowest tests run first under pytest-xdist, or one worker would finish long after the others.
 _LONGEST = (
+    "tests/faults/test_faults_together.py",
     "tests/faults/test_faults_of_application.py",
-    "tests/faults/test_faults_of_security.py",
-    "tests/faults/test_faults_of_infrastructure.py",
     "tests/faults/test_faults_of_monitoring.py",
     "tests/faults/",
     "tests/lab/",

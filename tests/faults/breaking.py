@@ -108,11 +108,13 @@ def part_of(fault: faults.Fault) -> str:
 
 
 def of_part(part: str) -> list[object]:
-    """The parameters of a test of one module: the faults of each time in groups, and each fault by itself."""
-    return [
-        *(pytest.param(group, id="+".join(f.name for f in group)) for group in groups(part)),
-        *named(fault for fault in ALL.values() if part_of(fault) == part),
-    ]
+    """The parameters of a test of each fault of a module by itself."""
+    return named(fault for fault in ALL.values() if part_of(fault) == part)
+
+
+def together(*parts: str) -> list[object]:
+    """The parameters of a test of the faults that are tried each time, in groups that one run can show."""
+    return [pytest.param(group, id="+".join(f.name for f in group)) for group in groups(*parts)]
 
 
 def named(some: Iterable[faults.Fault]) -> list[object]:
@@ -123,13 +125,13 @@ def named(some: Iterable[faults.Fault]) -> list[object]:
     ]
 
 
-def groups(part: str) -> list[tuple[faults.Fault, ...]]:
-    """The faults of a module that are tried each time, by what one run can show: no two of a group change the same item.
+def groups(*parts: str) -> list[tuple[faults.Fault, ...]]:
+    """The faults of modules that are tried each time, by what one run can show: no two of a group change the same item.
 
-    A run of the gate takes as long for one fault as for five. Each fault is also tried by itself, with `bin/test --long`.
+    A run of the gate takes as long for one fault as for six. Each fault is also tried by itself, with `bin/test --long`.
     """
     found: list[list[faults.Fault]] = []
-    for fault in (f for f in ALL.values() if f.name in each_time() and part_of(f) == part):
+    for fault in (f for f in ALL.values() if f.name in each_time() and part_of(f) in parts):
         for group in found:
             if len(group) < TOGETHER and not any(_clash(fault, other) for other in group):
                 group.append(fault)
@@ -236,19 +238,19 @@ def machine_half(item: dict[str, object]) -> str:
     return str(worst(Verdict(t["verdict"]) for t in item["targets"] if t["target"] != "attestation"))
 
 
-def everything(part: str, *, quiet: bool = False) -> str:
-    """All scopes in which the faults of one module are looked for on the lab's own inventory."""
-    alike = (f for f in ALL.values() if (part_of(f), needs_quiet(f)) == (part, quiet))
+def everything(*parts: str, quiet: bool = False) -> str:
+    """All scopes in which the faults of some modules are looked for on the lab's own inventory."""
+    alike = (f for f in ALL.values() if part_of(f) in parts and needs_quiet(f) == quiet)
     return " or ".join(
         f"({scope})" for scope in dict.fromkeys(scope_of(f) for f in alike if not inventory_of(f))
     )
 
 
-def run_of(fault: faults.Fault) -> tuple[str, tuple[str, ...]]:
+def run_of(fault: faults.Fault, *parts: str) -> tuple[str, tuple[str, ...]]:
     """The scope and the options of the healthy run that a fault's run is compared with; there are few, as each takes long."""
     if inventory_of(fault):
         return all_of(fault.inventory)
-    return everything(part_of(fault), quiet=needs_quiet(fault)), ()
+    return everything(*(parts or (part_of(fault),)), quiet=needs_quiet(fault)), ()
 
 
 def when_healthy(lab: Lab, run_gate: Callable) -> Callable[[str, tuple[str, ...]], dict[str, str]]:
@@ -286,13 +288,16 @@ def records_kept(lab: Lab) -> Iterator[None]:
 
 
 def changes_exactly_what_it_declares(
-    broken: Sequence[faults.Fault], lab: Lab, healthy: Callable, run_gate: Callable
+    broken: Sequence[faults.Fault], lab: Lab, healthy: Callable, run_gate: Callable, *parts: str
 ) -> None:
-    """Break, run, heal, compare: one fault, or several that change different items."""
+    """Break, run, heal, compare: one fault, or several that change different items.
+
+    `parts` are the modules whose items the healthy run is about, where that is not the fault's own.
+    """
     if lacking := [service for fault in broken for service in fault.needs if service not in lab.ports]:
         pytest.skip(f"this lab does without {', '.join(lacking)}")
     declared = {item: verdict for fault in broken for item, verdict in fault.items.items()}
-    whole, options = run_of(broken[0])
+    whole, options = run_of(broken[0], *parts)
     before = healthy(whole, options)
     scope = whole if options else " or ".join(dict.fromkeys(f"({scope_of(fault)})" for fault in broken))
     if options:
@@ -301,14 +306,11 @@ def changes_exactly_what_it_declares(
     try:
         for fault in broken:
             faults.put_in(lab, fault, also=True)
-        if DRILLED & declared.keys():
-            with records_kept(lab):
-                code, items = run_gate(scope, *options, inventory="drilled")
-        else:
-            inventory = "apart" if APART.keys() & declared.keys() else "on-record"
-            code, items = run_gate(scope, *options, inventory=inventory)
-            if inventory == "on-record":
-                items = {i: item for i, item in items.items() if i not in APART}
+        apart = bool((APART.keys() | DRILLED) & declared.keys())
+        with records_kept(lab):
+            code, items = run_gate(scope, *options, drills=DRILLED & declared.keys(), apart=apart)
+        if not apart:
+            items = {i: item for i, item in items.items() if i not in APART}
     finally:
         faults.heal(lab)
     for fault in broken:
@@ -342,13 +344,7 @@ class Harmless:
     change: faults.Change
     undo: faults.Change
     needs: tuple[str, ...] = ()
-
-    @property
-    def part(self) -> str:
-        """The module that tests it."""
-        return {"phase2": "phase2", "preflight and infrastructure": "infrastructure"}.get(
-            self.scope, "others"
-        )
+    drills: frozenset[str] = frozenset()
 
 
 def _drill_name(lab: Lab) -> None:
@@ -402,23 +398,25 @@ HARMLESS = (
         _write_pooler_anew,
         pooling.as_started,
         (pooler.NAME,),
+        frozenset({"db.pooling"}),
     ),
 )
 
 
-def harmless(part: str) -> list[object]:
-    """The parameters of a test of what is harmless, for one module."""
-    return [pytest.param(one, id=one.name) for one in HARMLESS if one.part == part]
+def harmless() -> list[object]:
+    """The parameters of a test of what is harmless."""
+    return [pytest.param(one, id=one.name) for one in HARMLESS]
 
 
-def changes_nothing(one: Harmless, lab: Lab, healthy: Callable, run_gate: Callable) -> None:
+def changes_nothing(one: Harmless, lab: Lab, healthy: Callable, run_gate: Callable, *parts: str) -> None:
     """Change, run, undo, compare."""
     if lacking := [server for server in one.needs if server not in lab.ports]:
         pytest.skip(f"this lab does without {', '.join(lacking)}")
-    before = healthy(everything(one.part), ())
+    before = healthy(everything(*parts), ())
     try:
         one.change(lab)
-        _, items = run_gate(one.scope)
+        with records_kept(lab):
+            _, items = run_gate(one.scope, drills=one.drills)
     finally:
         one.undo(lab)
     assert {i: v["reason"] for i, v in items.items() if v["verdict"] != before[i]} == {}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import agreeing
@@ -10,7 +11,7 @@ import forked
 import pytest
 from shared_lab import shared_lab
 
-from faults.breaking import APART, ROOT, when_healthy
+from faults.breaking import APART, DRILLED, ROOT, when_healthy
 from pytest_deploygate.fields.sources.lab import INVENTORIES as LAB_INVENTORIES
 from pytest_deploygate.lab.state import Lab
 
@@ -24,29 +25,41 @@ def lab(lab_place: Path) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="package")
-def inventories(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The lab's own inventory with a shorter write load, `drilled.yml`; what is judged stays the same.
+def inventory(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The lab's own inventory with a shorter write load; what is judged stays the same.
 
-    And `apart.yml`, which relies on the last restore, pressure on the pooler, bursts and drill of a balancer: together they
-    take longer than everything else that is measured before the day. And `on-record.yml`, the same without the items whose
-    servers nothing else uses.
+    It drills for the items in `drills` only, and otherwise relies on the records of a run that drilled for all: a restore,
+    pressure on the pooler, bursts and the drill of a balancer take longer than everything else that is measured before the
+    day. Not `apart`: without the items whose servers nothing else uses.
     """
     folder = tmp_path_factory.mktemp("inventory")
-    text = (LAB_INVENTORIES / "lab.yml").read_text()
-    text = _changed(text, "duration: 2s", "duration: 500ms")
-    text = _changed(text, "snapshot: lab.tables.json", f"snapshot: {LAB_INVENTORIES}/lab.tables.json")
-    (folder / "drilled.yml").write_text(text)
-    text = _changed(text, "      opt_in: lab\n      record: lab:pooling", "      record: lab:pooling")
-    text = _changed(text, "  opt_in: lab\n  record: lab:limiter", "  record: lab:limiter")
-    balanced = "        record: lab:balancer.record"
-    text = _changed(text, f"        opt_in: lab\n{balanced}", balanced)
-    text, _, rest = text.partition("  scratch:\n")
-    text += rest[rest.index("audit_trail:") :]
-    (folder / "apart.yml").write_text(text)
-    for section in APART.values():
-        text = _without(text, section)
-    (folder / "on-record.yml").write_text(text)
-    return folder
+
+    def made(drills: AbstractSet[str], *, apart: bool) -> Path:
+        text = (LAB_INVENTORIES / "lab.yml").read_text()
+        text = _changed(text, "duration: 2s", "duration: 500ms")
+        text = _changed(text, "snapshot: lab.tables.json", f"snapshot: {LAB_INVENTORIES}/lab.tables.json")
+        for item, allowed in _ALLOWED.items():
+            if item not in drills:
+                text = _changed(text, allowed, allowed.split("\n", 1)[1])
+        if not {"db.restore", "guard.blast-radius"} & drills:
+            text, _, rest = text.partition("  scratch:\n")
+            text += rest[rest.index("audit_trail:") :]
+        for section in () if apart else APART.values():
+            text = _without(text, section)
+        name = "-".join(sorted(drills)) or "on-record"
+        file = folder / f"{name}{'-apart' if apart else ''}.yml"
+        file.write_text(text)
+        return file
+
+    return made
+
+
+#: The lines that allow the drill of an item, in the lab's inventory.
+_ALLOWED = {
+    "db.pooling": "      opt_in: lab\n      record: lab:pooling",
+    "sec.ddos": "  opt_in: lab\n  record: lab:limiter",
+    "infra.load-balancer": "        opt_in: lab\n        record: lab:balancer.record",
+}
 
 
 def _without(text: str, section: str) -> str:
@@ -64,18 +77,20 @@ def _changed(text: str, old: str, new: str) -> str:
 
 @pytest.fixture(scope="package")
 def run_gate(
-    inventories: Path, tmp_path_factory: pytest.TempPathFactory
+    inventory: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., tuple[int, Verdicts]]:
-    """Run the gate as a user would; return its exit code and verdicts.json's items by id."""
+    """Run the gate as a user would, with all drills by default; return its exit code and verdicts.json's items by id."""
 
-    def run(scope: str, *arguments: str, inventory: str = "drilled") -> tuple[int, Verdicts]:
+    def run(
+        scope: str, *arguments: str, drills: AbstractSet[str] = DRILLED, apart: bool = True
+    ) -> tuple[int, Verdicts]:
         out = tmp_path_factory.mktemp("out")
         done = forked.run(
             "pytest",
             [
                 "-m",
                 scope,
-                f"--inventory={inventories / inventory}.yml",
+                f"--inventory={inventory(drills, apart=apart)}",
                 f"--deploygate-out={out}",
                 *arguments,
             ],

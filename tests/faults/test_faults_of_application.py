@@ -14,6 +14,7 @@ from faults.breaking import (
     changes_exactly_what_it_declares,
     is_as_before,
     of_part,
+    together,
     when_healthy,
 )
 from pytest_deploygate.lab import faults
@@ -39,7 +40,7 @@ def healthy(lab: Lab, run_gate: Callable) -> Callable[..., dict[str, str]]:
     return when_healthy(lab, run_gate)
 
 
-@pytest.mark.parametrize("broken", of_part("application"))
+@pytest.mark.parametrize("broken", [*together("application"), *of_part("application")])
 def test_fault_changes_exactly_what_it_declares(
     broken: Sequence[faults.Fault], lab: Lab, healthy: Callable, run_gate: Callable
 ) -> None:

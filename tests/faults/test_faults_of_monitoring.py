@@ -14,6 +14,7 @@ from faults.breaking import (
     changes_exactly_what_it_declares,
     is_as_before,
     of_part,
+    together,
     when_healthy,
 )
 from pytest_deploygate.lab import faults
@@ -36,7 +37,7 @@ def healthy(lab: Lab, run_gate: Callable) -> Callable[..., dict[str, str]]:
     return when_healthy(lab, run_gate)
 
 
-@pytest.mark.parametrize("broken", of_part("monitoring"))
+@pytest.mark.parametrize("broken", [*together("monitoring"), *of_part("monitoring")])
 def test_fault_changes_exactly_what_it_declares(
     broken: Sequence[faults.Fault], lab: Lab, healthy: Callable, run_gate: Callable
 ) -> None:
