@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import fcntl
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -60,6 +61,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
             return "tests/lab/" if nodeid.startswith("tests/lab/") else nodeid.partition("::")[0]
 
     return ByLab(config, log)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a test with the marker `alone` run while the other workers of pytest-xdist wait: it is about what takes time."""
+    if not hasattr(item.config, "workerinput"):
+        return (yield)
+    how = fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH
+    # Two files that are there anyway: locks need no file of their own.
+    with (item.config.rootpath / "pyproject.toml").open() as door, Path(__file__).open() as room:
+        # Who wants to be alone closes the door first, or the others would follow one another for ever.
+        fcntl.flock(door, how)
+        fcntl.flock(room, how)
+        if how == fcntl.LOCK_SH:
+            fcntl.flock(door, fcntl.LOCK_UN)
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -285,6 +285,7 @@ def test_a_service_whose_errors_rise_ends_the_probe():
     assert entry.wrong >= 2
 
 
+@pytest.mark.alone
 def test_a_service_that_becomes_slow_ends_the_probe():
     slow = threading.Event()
 

@@ -402,6 +402,7 @@ def test_an_exact_limit_counts_as_over_it():
     assert tally.result()[0].over == (1,)
 
 
+@pytest.mark.alone
 def test_a_load_ends_when_the_service_becomes_slow():
     """Its own answers show it: no request is sent beside the load, and what it found is judged."""
     drawn = unrecorded("crit.p50")
