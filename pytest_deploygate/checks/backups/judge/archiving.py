@@ -100,9 +100,9 @@ def _readings(found: Archiving, expected: Backup) -> Iterator[Reading]:
         "marker's segment in the archive after", took, "s", f"at most {words_for(limit_s)}",
         bool(found.stored) and found.archived_s is not None and found.archived_s <= limit_s,
     )  # fmt: skip
-    yield Reading(
-        "segments missing", len(found.gap), limit="0", ok=None if found.gap_problem else not found.gap
-    )
+    # Where the archive could not be read, "0 missing" would be a lie.
+    missing = None if found.gap_problem else len(found.gap)
+    yield Reading("segments missing", missing, limit="0", ok=None if missing is None else not missing)
     yield Reading("segments checked", found.checked)
     yield Reading(
         "failures during the check",
