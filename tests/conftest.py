@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from long_ones import mark_long
 from places import server_folder
 
 from pytest_deploygate.clients import reach
@@ -39,7 +40,8 @@ _LONGEST = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run the slowest tests first, under pytest-xdist."""
+    """Mark what is not tried each time; under pytest-xdist, run the slowest tests first."""
+    mark_long(items, config.rootpath)
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: _rank(item.nodeid))
 
