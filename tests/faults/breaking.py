@@ -78,10 +78,20 @@ LONG = {
 }
 #: How many faults one run may show: more would be hard to read when one of them is not seen.
 TOGETHER = 6
-#: Faults that change different items by themselves, and others together.
+#: Faults of which no two go together, though they change different items.
 APART_FROM_EACH_OTHER = (
     # A notice with a placeholder is refused, and the other fault sends it.
     frozenset({"notice-placeholder", "notice-no-status"}),
+    # Each makes the recent past of one service anew.
+    frozenset(
+        {
+            "errors-two-percent",
+            "night-scrape-gap",
+            "night-slower-than-before",
+            "slow-histogram",
+            "traffic-on-the-old-side",
+        }
+    ),
     # Each is about the place of backups, in words of its own.
     frozenset({"backup-repository-empty", "backup-host-unreachable"}),
 )

@@ -36,7 +36,8 @@ def rehearse(lab: Lab, root: Path) -> str:
 def _baseline(lab: Lab, root: Path) -> str:
     """Measure, before the change, what could call for a rollback."""
     command = [
-        sys.executable, "-m", "pytest", *startup.first(), f"--deploygate-inventory={INVENTORY}", "--items=golive.dns", "--change=before",
+        sys.executable, "-m", "pytest", *startup.first(), f"--deploygate-inventory={INVENTORY}", "--items=golive.dns,crit.data-loss",
+        "--change=before",
         f"--deploygate-out={guards(lab)['baseline']}", "--fresh", "-q", "-p", "no:cacheprovider",
     ]  # fmt: skip
     done = subprocess.run(
