@@ -42,6 +42,7 @@ def read(section: Rollback, own: Path) -> BaselineSeen | None:
         at=last.started,
         measured=tuple(result.item.id for result in results if result.verdict in _MEASURED),
         red=tuple(r.item.id for r in results if r.verdict is Verdict.FAIL and compose.measured_red(r)),
+        unclear=tuple(r.item.id for r in results if r.verdict is Verdict.INCONCLUSIVE and r.findings),
     )
 
 

@@ -83,6 +83,12 @@ WANTED = Wanted("prod", ("golive.dns", "golive.errors"), 7 * DAY, CUTOVER, "goli
         ({"at": None}, "fail", "no time"),
         ({"measured": ("golive.dns",)}, "fail", "did not measure golive.errors"),
         ({"measured": ()}, "fail", "did not measure golive.dns, golive.errors"),
+        (
+            {"measured": ("golive.dns",), "unclear": ("golive.errors",)},
+            "inconclusive",
+            "asked golive.errors and found no answer, so whether that was red before is unknown",
+        ),
+        ({"measured": (), "unclear": ("golive.errors",)}, "fail", "did not measure golive.dns,"),
         ({"at": CUTOVER - 8 * DAY}, "fail", "8 d old, more than 7 d"),
         (
             {"at": CUTOVER + timedelta(hours=3)},

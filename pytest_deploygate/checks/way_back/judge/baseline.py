@@ -14,7 +14,7 @@ _NAMED = 6
 class BaselineSeen:
     """The record of the change before. `problem` says why it cannot be used, `missing` that there is none at all.
 
-    `measured` and `red` are item ids, `at` is when its last run began, `inventory` the one that it measured.
+    `measured`, `red` and `unclear` (asked, and inconclusive) are item ids, `at` is when its last run began, `inventory` the one that it measured.
     """
 
     change: str
@@ -24,6 +24,7 @@ class BaselineSeen:
     at: datetime | None = None
     measured: tuple[str, ...] = ()
     red: tuple[str, ...] = ()
+    unclear: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,17 @@ def judge_baseline(found: BaselineSeen, expected: Wanted) -> Judgement:
         wrong.append(f"it was measured {words_for(-age_s)} after the cutover: that is not before the change")
     if age_s > expected.max_age.total_seconds():
         wrong.append(f"it is {words_for(age_s)} old, more than {words_for(expected.max_age)}")
-    if missing:
-        some = ", ".join(missing[:_NAMED]) + (" …" if len(missing) > _NAMED else "")
+    unclear = [item for item in missing if item in found.unclear]
+    if never := [item for item in missing if item not in found.unclear]:
+        some = ", ".join(never[:_NAMED]) + (" …" if len(never) > _NAMED else "")
         wrong.append(f"it did not measure {some}, so whether that was red before is unknown")
+    if missing and not wrong:
+        some = f"{', '.join(unclear[:_NAMED])}{' …' if len(unclear) > _NAMED else ''}"
+        reason = (
+            f"the baseline {found.change!r} asked {some} and found no answer, so whether that was red before is unknown; "
+            f"its report says why; {again}, or declare what does not apply under `not_applicable`"
+        )
+        return Judgement(Verdict.INCONCLUSIVE, reason, readings, _red(found))
     if wrong:
         reason = f"the baseline {found.change!r}: {'; '.join(wrong)}; {again}"
         return Judgement(Verdict.FAIL, reason, readings, _red(found), confirmed=True)
