@@ -100,7 +100,7 @@ def test_a_torn_last_line_is_said_and_not_counted(tmp_path):
         _, text = ask(port)
     assert "The last line of the journal is unfinished" in text
     assert "1 of 4 items" in text
-    assert "If no line follows, the run was killed" in text
+    assert "If no line follows for long" in text
 
 
 def test_a_broken_chain_shows_no_verdict(tmp_path, following):
