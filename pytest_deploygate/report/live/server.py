@@ -38,6 +38,7 @@ class Board:
         self._seen: Seen | None = None
         self._state: tuple[bool, bool] = (False, False)
         self.number, self.inside = 0, ""
+        self._closed = False
         self.refresh()
 
     def refresh(self) -> None:
@@ -59,8 +60,14 @@ class Board:
     def after(self, number: int, patience_s: float) -> tuple[int, str]:
         """Return the page once it is another than `number`, or the same after a while."""
         with self._changed:
-            self._changed.wait_for(lambda: self.number != number, patience_s)
+            self._changed.wait_for(lambda: self.number != number or self._closed, patience_s)
             return self.number, self.inside
+
+    def close(self) -> None:
+        """Let nobody wait any longer: browsers must hear at once that nothing comes."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
 
 class Server(ThreadingHTTPServer):
@@ -83,13 +90,15 @@ class Server(ThreadingHTTPServer):
             try:
                 self.board.refresh()
             except Exception:
-                self.stopped.set()  # browsers must hear nothing from now on: they say that the page is old
+                self.stopped.set()
+                self.board.close()
                 self.shutdown()
                 raise
 
     def server_close(self) -> None:
         """Stop looking, and give the port back."""
         self.stopped.set()
+        self.board.close()
         super().server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
