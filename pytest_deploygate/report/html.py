@@ -43,26 +43,32 @@ def render(record: Record) -> str:
 
 
 def _finished(record: Record, room: int) -> str:
-    css, digest = _style()
-    body = _template().render(
+    css, sha256 = style()
+    body = template("signoff.html.j2").render(
         page=view.page(record, room),
         record=record,
         titles=_titles(record),
         style=_STYLE_GOES_HERE,
-        style_digest=digest,
+        style_digest=sha256,
     )
     # The values are already masked. Masking the page would break it if a weak secret is a word of HTML.
     return plain(body).replace(_STYLE_GOES_HERE, css, 1)
 
 
 @functools.cache
-def _style() -> tuple[str, str]:
+def style() -> tuple[str, str]:
     """Return the style sheet and its SHA-256 in the form of a Content-Security-Policy."""
-    css = _file("signoff.css")
-    return css, base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    css = source("signoff.css")
+    return css, digest(css)
 
 
-def _file(name: str) -> str:
+def digest(text: str) -> str:
+    """Return the SHA-256 of an inline style or script in the form of a Content-Security-Policy."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def source(name: str) -> str:
+    """Return the text of a file beside the templates."""
     return (resources.files("pytest_deploygate.report") / "templates" / name).read_text(encoding="utf-8")
 
 
@@ -97,7 +103,8 @@ class _Compiled(bccache.FileSystemBytecodeCache):
 
 
 @functools.cache
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """Return one of the report's templates, with the filters and functions that all of them use."""
     environment = jinja2.Environment(
         autoescape=True,
         loader=jinja2.PackageLoader("pytest_deploygate.report"),
@@ -138,7 +145,7 @@ def _template() -> jinja2.Template:
         drawn=figures.drawn,
         colour=coverage.COLOURS,
     )
-    return environment.get_template("signoff.html.j2")
+    return environment.get_template(name)
 
 
 def _long(text: str) -> str:

@@ -31,10 +31,10 @@ def kept_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]
     def choose(folder: Path) -> None:
         monkeypatch.setattr(html.importlib.util, "cache_from_source", lambda _: str(folder / "x.pyc"))
         monkeypatch.setattr(html.sys, "dont_write_bytecode", False)
-        html._template.cache_clear()
+        html.template.cache_clear()
 
     yield choose
-    html._template.cache_clear()
+    html.template.cache_clear()
 
 
 def test_compiled_templates_are_kept_and_a_damaged_one_is_made_again(
@@ -53,7 +53,7 @@ def test_compiled_templates_are_kept_and_a_damaged_one_is_made_again(
 @pytest.mark.parametrize("name", ["signoff.html.j2", "_items.html.j2"])
 def test_no_constant_goes_through_a_filter(name: str) -> None:
     """Jinja would compile in the filter's result, and keep it when the filter changes."""
-    environment = html._template().environment
+    environment = html.template("signoff.html.j2").environment
     source = environment.loader.get_source(environment, name)[0]
     filters = list(environment.parse(source).find_all(jinja2.nodes.Filter))
     assert filters
