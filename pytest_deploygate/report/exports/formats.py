@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_deploygate.report import html, junit, verdicts
-from pytest_deploygate.report.exports import ctrf, hdf, in_toto, markdown, sarif
+from pytest_deploygate.report.exports import ctrf, github, gitlab, hdf, in_toto, markdown, sarif
 
 #: Each function takes a record and returns the whole text of a file.
 FORMATS = {
@@ -15,4 +15,6 @@ FORMATS = {
     "ctrf": ctrf.text,
     "hdf": hdf.text,
     "in-toto": in_toto.text,
+    "github": github.text,
+    "gitlab-codequality": gitlab.text,
 }
