@@ -19,7 +19,7 @@ from pytest_deploygate.lab.state import Lab, LabError, held_for_children
 from pytest_deploygate.model import CannotTell
 
 #: How long a drill waits for a switch of DNS. The lab's controller needs about a second.
-_PATIENCE = timedelta(seconds=4)
+_PATIENCE = timedelta(seconds=12)
 
 
 def fail_over_database(lab: Lab) -> str:

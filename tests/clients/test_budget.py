@@ -302,6 +302,7 @@ def test_a_service_that_becomes_slow_ends_the_probe():
             time.sleep(20)
 
 
+@pytest.mark.alone
 def test_a_service_that_hangs_ends_the_probe():
     hangs = threading.Event()
 

@@ -132,6 +132,13 @@ def together(*parts: str) -> list[object]:
     return [pytest.param(group, id="+".join(f.name for f in group)) for group in groups(*parts)]
 
 
+def together_and_alone(part: str) -> list[object]:
+    """The parameters of both tests, for a module whose lab nothing else needs."""
+    by_itself = {group[0].name for group in groups(part) if len(group) == 1}
+    mine = (fault for fault in ALL.values() if part_of(fault) == part and fault.name not in by_itself)
+    return [*together(part), *named(mine)]
+
+
 def named(some: Iterable[faults.Fault]) -> list[object]:
     """The parameters of a test for each of some faults by itself."""
     return [
@@ -427,8 +434,11 @@ HARMLESS = (
 
 
 def harmless() -> list[object]:
-    """The parameters of a test of what is harmless."""
-    return [pytest.param(one, id=one.name) for one in HARMLESS]
+    """The parameters of a test of what is harmless; the failover of a name must end in time."""
+    return [
+        pytest.param(one, id=one.name, marks=[pytest.mark.alone] if one.change is _drill_name else [])
+        for one in HARMLESS
+    ]
 
 
 def changes_nothing(one: Harmless, lab: Lab, healthy: Callable, run_gate: Callable, *parts: str) -> None:

@@ -13,8 +13,7 @@ from faults.breaking import (
     all_of,
     changes_exactly_what_it_declares,
     is_as_before,
-    of_part,
-    together,
+    together_and_alone,
     when_healthy,
 )
 from pytest_deploygate.lab import faults
@@ -37,7 +36,7 @@ def healthy(lab: Lab, run_gate: Callable) -> Callable[..., dict[str, str]]:
     return when_healthy(lab, run_gate)
 
 
-@pytest.mark.parametrize("broken", [*together("monitoring"), *of_part("monitoring")])
+@pytest.mark.parametrize("broken", together_and_alone("monitoring"))
 def test_fault_changes_exactly_what_it_declares(
     broken: Sequence[faults.Fault], lab: Lab, healthy: Callable, run_gate: Callable
 ) -> None:

@@ -370,6 +370,7 @@ def test_a_stop_ends_it_within_a_second(tmp_path):
             stopping.begin(None)
 
 
+@pytest.mark.alone
 def test_a_service_that_becomes_slow_ends_it():
     with serving() as cache:
         answer = cache.answer

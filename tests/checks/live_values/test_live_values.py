@@ -108,6 +108,7 @@ def test_value_that_is_frozen(served: Site, browser: Browser, plant: _Plant) -> 
     assert "were sent and taken" in judged.reason
 
 
+@pytest.mark.alone
 def test_values_that_are_late(served: Site, browser: Browser, plant: _Plant) -> None:
     plant.delay_s = 1.2  # more than the own lag of a busy machine, and less than a quarter of the timeout
     judged = _look(_live(served, within="200ms", timeout="12s"), browser)
