@@ -1,4 +1,4 @@
-"""Serve a live page of a change, for the room in which a deployment happens."""
+"""Serve a live, read-only page of one change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ _SHORTEST = 16
     "--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="The address to listen on."
 )
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8642, show_default=True, help="0 takes a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8642,
+    show_default=True,
+    help="The port; 0 takes a free one.",
 )
 @click.option("--name", "names", multiple=True, metavar="HOST", help="A name by which browsers reach it.")
 @click.option(
