@@ -35,6 +35,8 @@ _FAILED = {
 }
 #: What libcurl says of a stream that the server refused, by RST_STREAM or by a GOAWAY for an earlier one; up to 8.5, and since.
 _REFUSED = re.compile(rb"REFUSED_STREAM|HTTP/2 stream \d+ refused by server")
+#: What libcurl says when it has sent a refused request again five times.
+_GIVEN_UP = re.compile(r"Connection died, tried \d+ times before giving up")
 
 
 @dataclass(eq=False)
@@ -121,6 +123,8 @@ def failure(curl: pycurl.Curl, code: int, message: str) -> str:
         number = curl.getinfo(pycurl.OS_ERRNO)
         if reach.why_ours(OSError(number, "")):
             return NOT_SENT
+    if _GIVEN_UP.match(message):
+        return "refused by the server (HTTP/2) each time"
     return _FAILED.get(code) or redact(message)[:80] or f"libcurl error {code}"
 
 
