@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import getpass
-import os
-import platform
 import secrets
-import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import pytest_deploygate
-from pytest_deploygate import journal, moments
-from pytest_deploygate.checklist import ticked, windows
+from pytest_deploygate import journal
+from pytest_deploygate.checklist import ticked
 from pytest_deploygate.decision import (
     condensed,
     incident_log,
-    recorded_change_state,
     rules,
     standing,
     unfinished,
 )
 from pytest_deploygate.decision.compose import ItemResult
-from pytest_deploygate.fields.tickets import ticket_of
-from pytest_deploygate.files import bounded, sha256, write_whole
+from pytest_deploygate.files import write_whole
 from pytest_deploygate.journal import JournalError, Writer, utcnow
 from pytest_deploygate.judging.spending import KIND as SPENT
 from pytest_deploygate.model import Decision, Outcome
@@ -42,16 +34,15 @@ from pytest_deploygate.session import (
     declared,
     died,
     evidence,
-    gate,
     incident,
     kept,
     outcome,
-    own_clock,
     spending,
     taking_part,
 )
 from pytest_deploygate.session.bound import BoundTest
 from pytest_deploygate.session.change_state import read as read_change_state
+from pytest_deploygate.session.run_line import run_line
 from pytest_deploygate.session.settings import STOP, Settings
 from pytest_deploygate.signoff import aside
 
@@ -94,7 +85,8 @@ class Run:
         found = kept.keep(settings, self._writer.entries, self._inputs) if settings.resume else kept.NOTHING
         self.kept, self.why_not_kept = found.tests, found.why_not
         self.change_state = read_change_state(settings)
-        self._writer.append("run", self._frame())
+        begin = run_line(settings, self.id, self.kept, self._inputs, self.change_state)
+        self._writer.append("run", begin)
 
     def know(self, collected: list[BoundTest]) -> None:
         """Journal the bound tests: those collected, and those that the command line left out."""
@@ -279,109 +271,6 @@ class Run:
         """Under pytest-xdist, read the list of bound tests that the workers wrote."""
         if not self._bound_known and (tests := bound.take_from_workers(self.settings.out, self.id)):
             self.know(tests)
-
-    def _frame(self) -> dict[str, Any]:
-        """Return everything else the results depend on, so that they can be computed again."""
-        settings, checklist = self.settings, self.settings.checklist
-        return {
-            "run": self.id,
-            "change": settings.change,
-            "inventory": {
-                "name": settings.inventory.name,
-                "description": settings.inventory.description,
-                "sha256": settings.loaded.sha256,
-            },
-            "checklist": {
-                "file": checklist.file.name,
-                "sha256": checklist.sha256,
-                "phases": [dataclasses.asdict(phase) for phase in checklist.phases],
-                "items": [dataclasses.asdict(item) for item in checklist.items],
-                "roles": checklist.roles,
-            },
-            "options": settings.options,
-            "scope": settings.scope_words,
-            "scope_items": settings.scope_items,
-            "not_applicable": settings.not_applicable,
-            "policy": {
-                "rollback_from": settings.inventory.policy.rollback_from,
-                "change_state": settings.inventory.policy.change_state,
-                "decision_valid_s": settings.inventory.policy.decision_valid.total_seconds(),
-                "times": dataclasses.asdict(incident.times(settings.inventory)),
-            },
-            "waivers": [gate.plain(waiver) for waiver in settings.records.waivers],
-            "aside": [dataclasses.asdict(one) for one in settings.records.aside],
-            "source": dataclasses.asdict(settings.source),
-            "records_from": settings.base.words if settings.base else "",
-            "weakenings": [dataclasses.asdict(weakening) for weakening in settings.weakenings],
-            "contacts": [
-                contact.model_dump(include={"role", "name", "phone", "mail"})
-                for contact in settings.inventory.contacts
-            ],
-            "clock": dataclasses.asdict(own_clock.read()),
-            "moment": moments.to_json(moments.present()),
-            "attestations": _attestations(settings),
-            "records": _digests(settings),
-            "owners": _owners(settings),
-            "chained": settings.chained,
-            "windows": _windows(settings),
-            "remarks": settings.remarks,
-            "ticket": ticket_of(settings.inventory.tickets, settings.change),
-            "change_state": self.change_state and recorded_change_state.to_json(self.change_state),
-            "waived_exit": settings.waived_exit,
-            "resumes": settings.resume,
-            "kept": sorted(self.kept),
-            "inputs": self._inputs,
-            "who": _who(),
-            "host": socket.gethostname(),
-            "versions": {
-                "pytest-deploygate": pytest_deploygate.__version__,
-                "pytest": metadata.version("pytest"),
-                "python": platform.python_version(),
-            },
-        }
-
-
-def _windows(settings: Settings) -> dict[str, list[str]]:
-    """Return start and end of each phase planned by its heading and the inventory's schedule."""
-    timetable = settings.inventory.timetable
-    if timetable is None:
-        return {}
-    found = {
-        phase.id: windows.planned(phase, timetable.t0, timetable.zone) for phase in settings.checklist.phases
-    }
-    return {phase: [w[0].isoformat(), w[1].isoformat()] for phase, w in found.items() if w}
-
-
-def _owners(settings: Settings) -> list[tuple[str, str]]:
-    """Return items with their owners in the open, complete entries of the issue log."""
-    entries = settings.records.issue_log.entries if settings.records.issue_log else ()
-    return [(e.item, e.owner) for e in entries if e.closed is None and not e.incomplete]
-
-
-def _digests(settings: Settings) -> dict[str, str]:
-    """Return the SHA-256 of every record file that this run depends on, by path below the root."""
-    records = settings.records
-    files = [attestation.file for attestation in records.attestations]
-    files += [waiver.file for waiver in records.waivers]
-    if records.issue_log and records.issue_log.exists:
-        files.append(records.issue_log.file)
-    return {file: sha256(bounded.read(settings.root / file)) for file in files}
-
-
-def _attestations(settings: Settings) -> list[dict[str, str]]:
-    """Return the attestations of this change and inventory that count: a later phase looks whether they still do."""
-    return [
-        {"file": a.file, "item": a.item, "role": a.role, "valid_until": a.valid_until.isoformat()}
-        for a in settings.records.attestations
-        if a.change in ("", settings.change) and a.inventory in ("", settings.inventory.name)
-    ]
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return f"uid {os.getuid()}"
 
 
 def _move_aside(folder: Path) -> Path | None:
