@@ -99,6 +99,17 @@ def _add_options(parser: pytest.Parser) -> None:
     )
     add("--fresh", action="store_true", help="move this change's folder aside and start a new journal")
     add(
+        "--shard",
+        metavar="I/N",
+        help="run part I of N, into a folder of its own; `deploygate merge` makes one record of all parts. Without this "
+        "option the variables of GitLab, CircleCI and Kubernetes' Indexed Jobs are read; 1/1 runs everything",
+    )
+    add(
+        "--shard-durations",
+        metavar="PATH",
+        help="balance the shards by how long each test took in this recorded change: its folder, or its journal.jsonl",
+    )
+    add(
         "--allow-disruptive",
         metavar="NAME",
         help="run disruptive checks, such as failover drills; NAME must be the inventory's name",

@@ -31,7 +31,7 @@ class Attested:
 
 @dataclass(frozen=True)
 class Frame:
-    """What a run was about, from its `run` entry."""
+    """What a run was about, from its `run` entry. `shard` is its number and that of all, if it was part of a run."""
 
     run: str
     change: str
@@ -61,6 +61,14 @@ class Frame:
     values: Mapping[str, str] | None = None
     change_state: ChangeState | None = None
     change_state_policy: str = IGNORED
+    shard: tuple[int, int] | None = None
+
+    @property
+    def scope_words(self) -> str:
+        """What the run was for, as it is shown; empty for the whole checklist."""
+        if self.shard is None:
+            return self.expression
+        return f"{self.expression or 'the whole checklist'}, shard {self.shard[0]} of {self.shard[1]}"
 
 
 def values_of(begin: Mapping[str, Any]) -> Mapping[str, str] | None:
@@ -119,6 +127,7 @@ def frame(begin: Mapping[str, Any]) -> Frame:
             values=values_of(begin),
             change_state=recorded_change_state.from_json(begin.get("change_state")),
             change_state_policy=text(policy.get("change_state", IGNORED), "change_state"),
+            shard=(int(shard["index"]), int(shard["of"])) if (shard := begin.get("shard")) else None,
         )
     except ODD as error:
         raise JournalError(f"a run in the journal cannot be read by this version: {error!r}") from None

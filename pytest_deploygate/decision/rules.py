@@ -37,6 +37,8 @@ CONDITIONS = "rollback conditions"
 BEFORE = "the phases before must have a GO for this change"
 #: The rule that holds a run in which a test outside the checklist failed.
 OTHERS = "a failed test outside the checklist holds"
+#: The rule that holds a run whose evidence could not all be stored.
+KEPT = "evidence must be kept"
 #: The rule that holds a run outside an approved change.
 OUTSIDE = "a run outside an approved change holds"
 _WEIGHTY = (Severity.CRITICAL, Severity.MAJOR)
@@ -83,6 +85,7 @@ class Question:
     phases before this scope lack a valid GO. `folder` says why the folder is not the record of this change alone. `aside`
     are sentences about records that do not count, `clock` about steps of the clock. `others` are tests outside the
     checklist that failed in this run. `ticket` is what the change's ticket says, and whether that can hold; None: not read.
+    `is_part` is true for a shard, which may have nothing that was measured: all shards together are asked for that.
     """
 
     scope: str
@@ -102,6 +105,7 @@ class Question:
     whole_change: Sequence[str] = ()
     others: Sequence[str] = ()
     ticket: tuple[Judged, bool] | None = None
+    is_part: bool = False
 
 
 def decide(question: Question) -> Decision:
@@ -113,7 +117,7 @@ def decide(question: Question) -> Decision:
         *_gone_back(question.gone_back),
         *_rollback(question, mine),
         *_incomplete(question.evidence),
-        *_nothing(mine),
+        *(_part(mine) if question.is_part else _nothing(mine)),
         *_failed(mine),
         *_others(question.others),
         *_unknown(mine, question.phases, question.whole_change),
@@ -217,6 +221,13 @@ def _nothing(mine: Sequence[ItemResult]) -> Said:
     return [(Rule("nothing measured is never GO", Outcome.HOLD, text), EXIT_HOLD)]
 
 
+def _part(mine: Sequence[ItemResult]) -> Said:
+    text = "decides nothing for the change: `deploygate merge` does"
+    if not mine:
+        text = "no test is left for this shard; it " + text
+    return [(Rule("a shard is a part of a run", Outcome.GO, text), EXIT_GO)]
+
+
 def _incomplete(evidence: Evidence) -> Said:
     said: Said = []
     if evidence.silent:
@@ -225,7 +236,7 @@ def _incomplete(evidence: Evidence) -> Said:
         said.append((Rule("evidence must be complete", Outcome.HOLD, text), EXIT_INCOMPLETE))
     if evidence.lost:
         text = "; ".join(evidence.lost)
-        said.append((Rule("evidence must be kept", Outcome.HOLD, text), EXIT_INCOMPLETE))
+        said.append((Rule(KEPT, Outcome.HOLD, text), EXIT_INCOMPLETE))
     return said
 
 

@@ -49,11 +49,12 @@ def results(entries: Sequence[Entry], runs: Sequence[Segment] | None = None) -> 
     if not runs:
         raise JournalError("the journal has no run yet")
     about = frame(runs[-1].begin)
-    in_scope = set(about.scope)
     tests_of: defaultdict[str, list[str]] = defaultdict(list)
     for test, items in (bound_tests(entries, about.run) or {}).items():
         for item in items:
             tests_of[item].append(test)
+    # A shard is asked about the items of its own tests.
+    in_scope = set(about.scope) if about.shard is None else set(about.scope) & set(tests_of)
     before = newest(runs[:-1])
     resumed = newest(chain(runs)[:-1])
     mine = [*(resumed.get(test, ()) for test in about.kept), *(test.findings for test in runs[-1].tests)]
@@ -159,7 +160,7 @@ def question(
     if tests is None:
         gone.append("collection did not finish, so it is unknown which tests should have run")
     return rules.Question(
-        scope=about.expression or WHOLE,
+        scope=about.scope_words or WHOLE,
         results=composed,
         phases=[phase.id for phase in about.phases],
         at=at,
@@ -176,6 +177,7 @@ def question(
         waived_exit=about.waived_exit,
         others=_others(entries, about.run),
         ticket=_ticket(about, at),
+        is_part=about.shard is not None,
     )
 
 

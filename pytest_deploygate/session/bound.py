@@ -5,8 +5,9 @@ Under pytest-xdist the workers collect and the controller writes the journal, so
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,20 @@ class BoundTest:
 
     test: str
     items: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The bound tests of a run, or of its part if it is a shard, before anything is deselected.
+
+    `elsewhere` are those that other shards run, `disruptive` those of this part that disturb others, and `division` is
+    the digest of all; empty for a whole run.
+    """
+
+    tests: tuple[BoundTest, ...]
+    elsewhere: tuple[str, ...] = ()
+    disruptive: tuple[str, ...] = ()
+    division: str = ""
 
 
 #: The stash key of the items that a test is asked about, by the ids that its markers name.
@@ -106,15 +121,15 @@ def plain_id(nodeid: str) -> str:
     return head if at and "::" in head else nodeid
 
 
-def leave_for_controller(folder: Path, run: str, tests: Sequence[BoundTest]) -> None:
+def leave_for_controller(folder: Path, run: str, collected: Collected) -> None:
     """Write the list for the controller of this run; all workers write the same."""
     if _file(folder, run).exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(_file(folder, run), json.dumps([[bound.test, bound.items] for bound in tests]))
+    write_whole(_file(folder, run), json.dumps(dataclasses.asdict(collected)))
 
 
-def take_from_workers(folder: Path, run: str) -> list[BoundTest] | None:
+def take_from_workers(folder: Path, run: str) -> Collected | None:
     """Read and remove the workers' list; None when no worker finished collecting."""
     path = _file(folder, run)
     try:
@@ -122,7 +137,12 @@ def take_from_workers(folder: Path, run: str) -> list[BoundTest] | None:
     except (OSError, ValueError):
         return None
     path.unlink()
-    return [BoundTest(test, tuple(items)) for test, items in found]
+    return Collected(
+        tuple(BoundTest(one["test"], tuple(one["items"])) for one in found["tests"]),
+        tuple(found["elsewhere"]),
+        tuple(found["disruptive"]),
+        found["division"],
+    )
 
 
 def _file(folder: Path, run: str) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_deploygate import startup
-from pytest_deploygate.session import bound, manual, parameters, settings, shipped, suites, writing
+from pytest_deploygate.session import bound, dividing, manual, parameters, settings, shipped, suites, writing
 from pytest_deploygate.session.settings import SETTINGS
 
 #: Tests of sections that this inventory does not have and whose items other tests cover.
@@ -107,19 +107,24 @@ def pytest_collection_modifyitems(
         and bound.ask(test, found.asking)
     ]
     tests = bound.bind([*items, *left_out], found.checklist, found.scope_items)
+    here = dividing.here(tests, [*items, *left_out], found)
     worker = getattr(config, "workerinput", None)
     if worker is not None and "deploygate_run" not in worker:  # nothing is recorded
         kept = set()
     elif worker is not None:
-        bound.leave_for_controller(found.out, worker["deploygate_run"], tests)
+        bound.leave_for_controller(found.out, worker["deploygate_run"], here.collected)
         kept = set(worker["deploygate_kept"])
     else:
         run = config.stash.get(writing.RUN, None)
         kept = set(run.kept) if run else set()
         if run:
-            run.know(tests)
+            run.know(here.collected)
             run.lost += suites.unread(config, {test.path for test in [*items, *made.values()]})
-    left = [item for item in items if item.nodeid in kept or not _asked(item, found)]
+    left = [
+        item
+        for item in items
+        if item.nodeid in kept or item.nodeid in here.elsewhere or not _asked(item, found)
+    ]
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if item not in left]

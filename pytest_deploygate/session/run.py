@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from pytest_deploygate.decision import (
 )
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.files import write_whole
-from pytest_deploygate.journal import JournalError, Writer, utcnow
+from pytest_deploygate.journal import Entry, JournalError, Writer, utcnow
 from pytest_deploygate.judging.spending import KIND as SPENT
 from pytest_deploygate.model import Decision, Outcome
 from pytest_deploygate.report import from_journal, results
@@ -40,7 +40,7 @@ from pytest_deploygate.session import (
     spending,
     taking_part,
 )
-from pytest_deploygate.session.bound import BoundTest
+from pytest_deploygate.session.bound import Collected
 from pytest_deploygate.session.change_state import read as read_change_state
 from pytest_deploygate.session.run_line import run_line
 from pytest_deploygate.session.settings import STOP, Settings
@@ -61,8 +61,9 @@ class Run:
         declared_tests: dict[str, tuple[str, ...]],
         declared_sources: dict[str, str],
         plugins: pytest.PytestPluginManager,
+        shards: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        """Begin a segment. Raises JournalError if the folder is locked, damaged or not writable."""
+        """Begin a segment; `shards` are those whose findings it takes over. Raises JournalError if the folder is locked, damaged or not writable."""
         self.settings = settings
         self.hooks = Hooks(plugins, self._complain)
         self.complaints: list[str] = []
@@ -81,20 +82,36 @@ class Run:
             from pytest_deploygate.rollback import finishing  # noqa: PLC0415 (only for changes that went back)
 
             finishing.finish(self._writer, self.hooks)
+        if wrong := _of_another_kind(self._writer.entries, settings):
+            self._writer.close()
+            raise JournalError(wrong)
         self._inputs = kept.inputs(settings, declared_sources)
         found = kept.keep(settings, self._writer.entries, self._inputs) if settings.resume else kept.NOTHING
         self.kept, self.why_not_kept = found.tests, found.why_not
         self.change_state = read_change_state(settings)
         begin = run_line(settings, self.id, self.kept, self._inputs, self.change_state)
-        self._writer.append("run", begin)
+        self._writer.append("run", {**begin, "shards": shards} if shards else begin)
 
-    def know(self, collected: list[BoundTest]) -> None:
-        """Journal the bound tests: those collected, and those that the command line left out."""
-        missing = declared.left_out(self.declared, [bound.test for bound in collected])
-        tests = [(b.test, b.items) for b in collected] + list(missing.items())
-        tests += list(closing.declared(self.settings).items())
+    def know(self, collected: Collected) -> None:
+        """Journal the bound tests: those collected, and those that the command line left out.
+
+        A shard leaves to `deploygate merge` what is judged when a run closes, and all but the first what was not
+        collected at all.
+        """
+        tests = [(each.test, each.items) for each in collected.tests]
+        shard = self.settings.shard
+        if shard is None or shard.index == 1:
+            seen = [*(each.test for each in collected.tests), *collected.elsewhere]
+            tests += declared.left_out(self.declared, seen).items()
+        if shard is None:
+            tests += closing.declared(self.settings).items()
+        more = {"division": collected.division, "disruptive": collected.disruptive} if shard else {}
         self._bound_known = True
-        self._append("bound", {"run": self.id, "tests": tests})
+        self._append("bound", {"run": self.id, "tests": tests, **more})
+
+    def take_over(self, kind: str, body: Mapping[str, Any]) -> None:
+        """Journal what a shard has recorded."""
+        self._append(kind, {**body, "run": self.id}, wait=False)
 
     def record(self, report: pytest.TestReport) -> str | None:
         """Journal the findings of a test report. Returns a sentence if evidence was lost."""
@@ -142,21 +159,27 @@ class Run:
         self._know_from_workers()
         if ledger := spending.taken(self.settings.out, self.id):
             self._append(SPENT, {"run": self.id, **ledger})
-        for finding in closing.findings(self.settings, self._writer.entries, self.id):
-            body = {"run": self.id, "test": finding.test, "findings": [journal.finding_to_json(finding)]}
-            self._append("test", body)
+        if self.settings.shard is None:
+            for finding in closing.findings(self.settings, self._writer.entries, self.id):
+                body = {
+                    "run": self.id,
+                    "test": finding.test,
+                    "findings": [journal.finding_to_json(finding)],
+                }
+                self._append("test", body)
         bound_tests = standing.bound_tests(self._writer.entries, self.id) or {}
         if others := [test for test in self.others if test not in bound_tests]:
             self._append(standing.OTHERS, {"run": self.id, "failed": others})
         composed = standing.results(self._writer.entries)
         self._look_at_what_was_written(composed)
-        red = incident.red(self._writer.entries, composed)
+        red = incident.red(self._writer.entries, composed) if self.settings.shard is None else ()
         if red:
             self._look_around()
         decision = self._decide(composed)  # no line that follows changes the results
         self._append("decision", {"run": self.id, "decision": journal.decision_to_json(decision)})
-        self._ask_hooks(decision, red)
-        decision = self._go_back(decision, composed)
+        if self.settings.shard is None:
+            self._ask_hooks(decision, red)
+            decision = self._go_back(decision, composed)
         for kind, body in taking_part.sections(self.hooks):
             self._append(kind, {"run": self.id, **body})
         self._append("end", {"run": self.id, "interrupted": interrupted})
@@ -269,8 +292,23 @@ class Run:
 
     def _know_from_workers(self) -> None:
         """Under pytest-xdist, read the list of bound tests that the workers wrote."""
-        if not self._bound_known and (tests := bound.take_from_workers(self.settings.out, self.id)):
-            self.know(tests)
+        if not self._bound_known and (found := bound.take_from_workers(self.settings.out, self.id)):
+            self.know(found)
+
+
+def _of_another_kind(entries: Sequence[Entry], settings: Settings) -> str:
+    """Say why a run cannot go on in a folder: it has the runs of another shard, or whole ones; empty if it can."""
+    last = next((entry.body.get("shard") for entry in reversed(entries) if entry.kind == "run"), None)
+    mine = settings.shard
+    if last is None and (mine is None or not entries):
+        return ""
+    if last is not None and mine is not None and (last["index"], last["of"]) == (mine.index, mine.of):
+        return ""
+    had = f"shard {last['index']} of {last['of']}" if last else "whole runs"
+    return (
+        f"{settings.out} has the journal of {had}, and this is {mine.words if mine else 'a whole run'}: "
+        "each needs a folder of its own; leave --deploygate-out out, or name the folder of the change"
+    )
 
 
 def _move_aside(folder: Path) -> Path | None:

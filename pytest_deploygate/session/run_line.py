@@ -22,6 +22,7 @@ from pytest_deploygate.fields.tickets import ticket_of
 from pytest_deploygate.files import bounded, sha256
 from pytest_deploygate.session import gate, incident, own_clock
 from pytest_deploygate.session.settings import Settings
+from pytest_deploygate.session.sharding import Shard
 
 
 def run_line(
@@ -45,6 +46,7 @@ def run_line(
             "roles": checklist.roles,
         },
         "options": settings.options,
+        **({"shard": shard_line(settings, settings.shard)} if settings.shard else {}),
         "scope": settings.scope_words,
         "scope_items": settings.scope_items,
         "not_applicable": settings.not_applicable,
@@ -84,6 +86,25 @@ def run_line(
             "pytest": metadata.version("pytest"),
             "python": platform.python_version(),
         },
+    }
+
+
+def shard_line(settings: Settings, shard: Shard) -> dict[str, Any]:
+    """Return what a shard says of itself; all but `index` and `said_by` must be the same in all shards of a run.
+
+    `given` are the options of pytest with which `deploygate merge` finds the same settings.
+    """
+    return {
+        "index": shard.index,
+        "of": shard.of,
+        "said_by": shard.said_by,
+        "belongs": shard.belongs,
+        "durations": shard.durations,
+        "settings": shard.settings,
+        "expression": settings.expression,
+        "only": settings.only,
+        "allow_disruptive": settings.allow_disruptive,
+        "override_freeze": settings.override_freeze,
     }
 
 

@@ -33,6 +33,7 @@ from pytest_deploygate.session.asking import Asking, asking
 from pytest_deploygate.session.base import Base
 from pytest_deploygate.session.declared import Function
 from pytest_deploygate.session.records import Records
+from pytest_deploygate.session.sharding import Shard, read_shard
 
 #: Why a run knows no commit.
 NO_TREE = "the folder is not in a git work tree, so records were not compared with a commit"
@@ -48,7 +49,7 @@ class Settings:
     """One run's settings. `expression` is that of `-m`; empty means the whole checklist.
 
     `without` says in one line which shipped items the checklist does without; empty if it has all of them. `options` are
-    those that a command needs to run this again, as they were given.
+    those that a command needs to run this again, as they were given. `shard` is None for a whole run.
     """
 
     root: Path
@@ -73,6 +74,13 @@ class Settings:
     without: str = ""
     weak_secrets: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    shard: Shard | None = None
+    override_freeze: str = ""
+
+    @property
+    def change_folder(self) -> Path:
+        """The folder of the change: `out` is that of a shard below it where this run is one."""
+        return self.out.parent.parent if self.shard else self.out
 
     @property
     def scope_items(self) -> tuple[str, ...]:
@@ -99,12 +107,15 @@ class Settings:
     @property
     def stop_file(self) -> Path:
         """The file that ends every probe of the change's runs."""
-        return self.out / STOP
+        return self.change_folder / STOP
 
     @property
     def chained(self) -> bool:
-        """Whether a GO requires a GO of the phases before: if the change was named."""
-        return self.change != NO_CHANGE
+        """Whether a GO requires a GO of the phases before: if the change was named.
+
+        A shard does not look: the record of its change may be on another machine, and `deploygate merge` looks.
+        """
+        return self.change != NO_CHANGE and self.shard is None
 
     @property
     def not_applicable(self) -> dict[str, str]:
@@ -175,6 +186,7 @@ def read(config: pytest.Config) -> Settings:
         if forged := base.committed_results(tree, origin / OUT):
             raise pytest.UsageError(f"--records-from: {forged}")
     place = here / str(out) if out else origin / OUT / change
+    shard = _shard(config, here, loaded)
     names = (function.test for function in functions)
     weak_secrets = weak(
         [checklist.file.read_text(), change, *names], "of the checklist, the change or a test"
@@ -184,7 +196,7 @@ def read(config: pytest.Config) -> Settings:
         loaded=loaded,
         checklist=checklist,
         change=change,
-        out=place,
+        out=place / shard.folder if shard else place,
         expression=str(config.getoption("markexpr") or "").strip(),
         resume=bool(config.getoption("deploygate_resume")),
         fresh=bool(config.getoption("deploygate_fresh")),
@@ -211,6 +223,8 @@ def read(config: pytest.Config) -> Settings:
             if why.startswith("is a word")
         ),
         options=_given(config),
+        shard=shard,
+        override_freeze=config.getoption("deploygate_override_freeze") or "",
     )
     _check(settings)
     said = timetable.remarks(
@@ -222,6 +236,30 @@ def read(config: pytest.Config) -> Settings:
         loaded.inventory.contacts,
     )
     return replace(settings, remarks=said)
+
+
+def _shard(config: pytest.Config, here: Path, loaded: Loaded) -> Shard | None:
+    """Return which shard this run is. Raises pytest.UsageError for options that only a whole run can have."""
+    durations = config.getoption("deploygate_shard_durations")
+    shard = read_shard(
+        config.getoption("deploygate_shard"), here / str(durations) if durations else None, loaded
+    )
+    if shard is None:
+        return None
+    for option, given, instead in (
+        (
+            "--rollback execute",
+            config.getoption("deploygate_rollback") == "execute",
+            "`deploygate rollback execute`",
+        ),
+        ("--ticked", config.getoption("deploygate_ticked"), "`deploygate merge --ticked`"),
+        ("--records-from", config.getoption("deploygate_records_from"), "a whole run"),
+    ):
+        if given:
+            raise pytest.UsageError(
+                f"{option} is not for a shard ({shard.words} by {shard.said_by}), which decides nothing: use {instead}"
+            )
+    return shard
 
 
 def _loaded(name: str, root: Path, branch: Base | None, told: Mapping[str, Any]) -> Loaded:

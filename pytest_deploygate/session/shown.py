@@ -36,6 +36,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     lines = [
         f"deploygate: inventory {found.inventory.name}, change {found.change}, scope {in_scope}",
     ]
+    if found.shard:
+        lines.append(
+            f"deploygate: {found.shard.words} ({found.shard.said_by}): its part only; `deploygate merge` decides"
+        )
     if found.base:
         lines.append(
             f"deploygate: checklist, inventory, tests and records are those of {found.base.words}, "

@@ -1,0 +1,257 @@
+"""The shards that `deploygate merge` is given: what each has recorded, and whether together they are one whole run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pytest_deploygate.checklist.vocabulary import time_words
+from pytest_deploygate.decision import rules, standing
+from pytest_deploygate.decision.runs import chain
+from pytest_deploygate.journal import FILE, ODD, Entry, JournalError, read, segments
+from pytest_deploygate.judging.spending import KIND as SPENT
+from pytest_deploygate.lazy import dataclass
+from pytest_deploygate.model import words_for
+from pytest_deploygate.session.sharding import FOLDER
+
+_NAME = re.compile(r"[0-9]+-of-[0-9]+")
+
+
+class Incomplete(Exception):  # noqa: N818 (it is an answer, not an error)
+    """A shard is missing, was killed, or its record was damaged: one sentence for each."""
+
+
+class Unlike(Exception):  # noqa: N818 (it is an answer, not an error)
+    """The shards are not those of one run: one sentence for each difference."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What a shard has recorded in its last run, and in those that it resumed.
+
+    `begin` is the run's first line, `tests` are its bound tests with their items, `lines` the bodies of the lines with
+    their findings, `spent` those of its probes' ledger, `others` the failed tests outside the checklist. `division` is the
+    digest that all shards have in common, `disruptive` are tests of it that disturb the platform. `ended` is None if the
+    run was killed, `head` is the hash of the last line. `lost` says which evidence could not be kept.
+    """
+
+    folder: Path
+    run: str
+    begin: Mapping[str, Any]
+    tests: tuple[tuple[str, tuple[str, ...]], ...]
+    lines: tuple[Mapping[str, Any], ...]
+    spent: tuple[Mapping[str, Any], ...]
+    others: tuple[str, ...]
+    division: str
+    disruptive: tuple[str, ...]
+    started: datetime
+    latest: datetime
+    ended: datetime | None
+    interrupted: bool
+    head: str
+    length: int
+    lost: tuple[str, ...]
+
+    @property
+    def index(self) -> int:
+        """Its number, from 1 on."""
+        return int(self.begin["shard"]["index"])
+
+    @property
+    def of(self) -> int:
+        """The number of all shards of its run."""
+        return int(self.begin["shard"]["of"])
+
+    @property
+    def words(self) -> str:
+        """The shard with its folder, as it is shown."""
+        return f"shard {self.index} of {self.of} ({self.folder})"
+
+
+def folders(given: Sequence[Path]) -> list[Path]:
+    """Return the folders with a shard's journal: those given, or those within them. Raises Incomplete."""
+    found: dict[Path, Path] = {}
+    for place in given:
+        within = [place] if (place / FILE).is_file() else []
+        if not within or (place / FOLDER).is_dir():
+            within = sorted(file.parent for file in place.rglob(FILE) if _NAME.fullmatch(file.parent.name))
+        if not within:
+            raise Incomplete(f"{place} has no shard's journal, neither itself nor in a folder such as 1-of-4")
+        found |= {folder.resolve(): folder for folder in within}
+    return list(found.values())
+
+
+def piece(folder: Path) -> Piece:
+    """Read a shard's folder. Raises Incomplete if its journal is damaged, Unlike if it is not that of a shard."""
+    try:
+        entries, length = read(folder)
+        runs = chain(segments(entries))
+    except JournalError as error:
+        raise Incomplete(str(error)) from None
+    if not runs:
+        raise Incomplete(f"{folder} has no journal of a run")
+    last = runs[-1]
+    if "shard" not in last.begin:
+        raise Unlike(f"{folder} has the journal of whole runs, not of a shard")
+    if length != (size := (folder / FILE).stat().st_size):
+        raise Incomplete(
+            f"{folder / FILE} is cut off: its last {size - length} bytes are no whole line; "
+            "copy it again, or run the shard again with --resume"
+        )
+    try:
+        return _piece(folder, entries, [run.run for run in runs], length)
+    except ODD as error:
+        raise Incomplete(f"{folder / FILE} has an entry that this version cannot read: {error!r}") from None
+
+
+def _piece(folder: Path, entries: Sequence[Entry], chained: Sequence[str], length: int) -> Piece:
+    run = chained[-1]
+    mine = [entry for entry in entries if entry.body.get("run") == run]
+    begin = next(entry for entry in mine if entry.kind == "run")
+    bound = [entry.body for entry in mine if entry.kind == "bound"]
+    end = next((entry for entry in mine if entry.kind == "end"), None)
+    kept = set(begin.body["kept"])
+    return Piece(
+        folder=folder,
+        run=run,
+        begin=begin.body,
+        tests=tuple((test, tuple(items)) for test, items in bound[-1]["tests"]) if bound else (),
+        lines=tuple(_findings(entries, chained, kept)),
+        spent=tuple(entry.body for entry in entries if entry.kind == SPENT and entry.body["run"] in chained),
+        others=tuple(
+            test for entry in mine if entry.kind == standing.OTHERS for test in map(str, entry.body["failed"])
+        ),
+        division=str(bound[-1]["division"]) if bound else "",
+        disruptive=tuple(map(str, bound[-1]["disruptive"])) if bound else (),
+        started=begin.at,
+        latest=mine[-1].at,
+        ended=end.at if end else None,
+        interrupted=bool(end and end.body["interrupted"]),
+        head=entries[-1].sha256,
+        length=length,
+        lost=tuple(_lost(mine)),
+    )
+
+
+def _findings(
+    entries: Sequence[Entry], chained: Sequence[str], kept: set[str]
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the lines of tests: those of the last run, and of tests that it kept those of the newest run before it."""
+    newest = {
+        entry.body["test"]: entry.body["run"]
+        for entry in entries
+        if entry.kind == "test" and entry.body["run"] in chained[:-1]
+    }
+    for entry in entries:
+        if entry.kind != "test":
+            continue
+        test, run = entry.body["test"], entry.body["run"]
+        if run == chained[-1] or (test in kept and newest.get(test) == run):
+            yield entry.body
+
+
+def _lost(mine: Sequence[Entry]) -> Iterator[str]:
+    """Yield what a shard said about evidence that it could not keep: that is only in its decision."""
+    decisions = [entry.body["decision"] for entry in mine if entry.kind == "decision"]
+    for rule in decisions[-1]["rules"] if decisions else ():
+        if rule["name"] == rules.KEPT:
+            yield str(rule["because"])
+
+
+def check(found: Sequence[Piece]) -> None:
+    """Check that pieces are all shards of one run. Raises Unlike or Incomplete with a sentence for each problem."""
+    if unlike := [*_doubled(found), *_different(found)]:
+        raise Unlike("\n".join(unlike))
+    if missing := [*_missing(found), *_unfinished(found)]:
+        raise Incomplete("\n".join(missing))
+
+
+def _doubled(found: Sequence[Piece]) -> Iterator[str]:
+    by_index: dict[int, list[Piece]] = {}
+    for each in found:
+        by_index.setdefault(each.index, []).append(each)
+    for each, *others in by_index.values():
+        for other in others:
+            same = "the same run" if other.run == each.run else f"runs of {_begun(each)} and {_begun(other)}"
+            yield f"shard {each.index} is there twice: {each.folder} and {other.folder} ({same}); leave one out"
+
+
+def _begun(each: Piece) -> str:
+    return time_words(each.started)
+
+
+#: What must be the same in all shards of a run: a name for it, and where it is in a run's first line.
+_SAME = (
+    ("number of shards", ("shard", "of")),
+    ("change", ("change",)),
+    ("inventory", ("inventory", "name")),
+    ("inventory file", ("inventory", "sha256")),
+    ("values of the inventory's references", ("shard", "settings")),
+    ("checklist", ("checklist", "sha256")),
+    ("scope (-m)", ("shard", "expression")),
+    ("scope (--items)", ("shard", "only")),
+    ("--allow-disruptive", ("shard", "allow_disruptive")),
+    ("--shard-durations", ("shard", "durations")),
+    ("pipeline run", ("shard", "belongs")),
+    ("commit", ("source", "commit")),
+    ("tests", ("inputs", "sources")),
+    ("records", ("records",)),
+    ("policy", ("policy",)),
+    ("version of pytest-deploygate", ("versions", "pytest-deploygate")),
+)
+
+
+def _different(found: Sequence[Piece]) -> Iterator[str]:
+    first = found[0]
+    for name, path in _SAME:
+        for each in found[1:]:
+            here, there = _at(first.begin, path), _at(each.begin, path)
+            if here != there:
+                said = f": {here} and {there}" if _is_short(here) and _is_short(there) else ""
+                yield f"the {name} of shard {first.index} and shard {each.index} differ{said}"
+                break
+    divisions = {each.division for each in found if each.division}
+    if len(divisions) > 1:
+        yield "the shards divided different tests: they collected different files, or hosts listed from elsewhere changed"
+
+
+def _at(begin: Mapping[str, Any], path: Sequence[str]) -> object:
+    value: Any = begin
+    for key in path:
+        value = value[key]
+    return value
+
+
+def _is_short(value: object) -> bool:
+    return isinstance(value, str | int) and len(str(value)) <= 40
+
+
+def _missing(found: Sequence[Piece]) -> Iterator[str]:
+    of, there = found[0].of, {each.index for each in found}
+    for index in range(1, of + 1):
+        if index not in there:
+            yield f"shard {index} of {of} is missing: run it with --shard {index}/{of}, or name its folder"
+
+
+def _unfinished(found: Sequence[Piece]) -> Iterator[str]:
+    for each in found:
+        again = f"run it again with --shard {each.index}/{each.of} --resume"
+        if each.ended is None:
+            yield f"{each.words} was killed, or still runs: its last line is of {time_words(each.latest)}; {again}"
+        elif each.interrupted:
+            yield f"{each.words} was interrupted at {time_words(each.ended)}; {again}"
+        elif not each.division:
+            yield f"{each.words} ended before it had collected its tests; {again}"
+        else:
+            yield from (f"{each.words} lost evidence: {lost}; {again}" for lost in each.lost)
+    old, new = min(each.latest for each in found), max(each.latest for each in found)
+    allowed = float(found[0].begin["policy"]["decision_valid_s"])
+    if (new - old).total_seconds() > allowed:
+        oldest = next(each for each in found if each.latest == old)
+        yield (
+            f"{oldest.words} ended {words_for((new - old).total_seconds())} before the last one, and a decision is valid "
+            f"for {words_for(allowed)} (policy.decision_valid): run it again"
+        )
