@@ -222,9 +222,7 @@ def _nothing(mine: Sequence[ItemResult]) -> Said:
 
 
 def _part(mine: Sequence[ItemResult]) -> Said:
-    text = "decides nothing for the change: `deploygate merge` does"
-    if not mine:
-        text = "no test is left for this shard; it " + text
+    text = "this is a part of the run" if mine else "no test is left for this part of the run"
     return [(Rule("a shard is a part of a run", Outcome.GO, text), EXIT_GO)]
 
 

@@ -93,13 +93,19 @@ def _repeated(result: compose.ItemResult, before: Mapping[str, Sequence[Finding]
     if result.verdict is not Verdict.FAIL or not result.in_scope:
         return result
     failed = {
-        (f.test, f.item, f.target) for found in before.values() for f in found if f.verdict is Verdict.FAIL
+        (f.test, f.item, f.target): f.at
+        for found in before.values()
+        for f in found
+        if f.verdict is Verdict.FAIL
     }
+
+    def again(found: Finding) -> bool:
+        """A finding that is taken over twice, by merging a shard again, was seen once."""
+        at = failed.get((found.test, found.item, found.target))
+        return at is not None and at != found.at
+
     findings = tuple(
-        replace(f, confirmed=True)
-        if f.verdict is Verdict.FAIL and (f.test, f.item, f.target) in failed
-        else f
-        for f in result.findings
+        replace(f, confirmed=True) if f.verdict is Verdict.FAIL and again(f) else f for f in result.findings
     )
     return replace(result, findings=findings)
 

@@ -73,9 +73,11 @@ def words(entries: Sequence[Entry], change: str, inventory: str) -> str:
         )
     begun = [entry for entry in entries if entry.kind == "run"][-1]
     if not any(e.kind == "decision" and e.body.get("run") == begun.body["run"] for e in entries):
+        part = begun.body.get("shard")
+        shard = f" --shard {part['index']}/{part['of']}" if part else ""
         return (
             f"the run of {begun.at:%Y-%m-%d %H:%M:%S} UTC ended without a decision, or is under way: "
-            f"`pytest {_chosen(str(begun.body.get('scope', '')))}--inventory {inventory} --change {change} --resume` completes it"
+            f"`pytest {_chosen(str(begun.body.get('scope', '')))}--inventory {inventory} --change {change}{shard} --resume` completes it"
         )
     return ""
 

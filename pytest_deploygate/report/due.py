@@ -30,7 +30,7 @@ class Beside:
 
 @dataclass(frozen=True)
 class Due:
-    """What is due: `what` is `again`, `decide`, `rollback`, `sign`, `notify`, `attach` or `proceed`; a sentence; the command."""
+    """What is due: `what` is `again`, `decide`, `rollback`, `sign`, `notify`, `attach`, `merge` or `proceed`; a sentence; the command."""
 
     what: str
     words: str
@@ -44,6 +44,8 @@ def due(record: Record, beside: Beside) -> Due:
         return Due("again", "evidence is missing; run again to complete it:", again(record))
     if decision.outcome is Outcome.ROLLBACK:
         return _after_rollback(decision.exit_code, change)
+    if decision.outcome is Outcome.GO and record.shard:
+        return Due("merge", "when all shards have ended, make one record of them:", "deploygate merge DIR")
     if decision.outcome is Outcome.GO:
         return _after_go(record, beside, change)
     return _after_hold(record, change)
@@ -133,7 +135,8 @@ def again(record: Record) -> str:
     base = record.provenance.records_from.partition(" ")[0]
     resume += f" --records-from {shlex.quote(base)}" if base else ""
     where = shlex.join(record.options or ("--inventory", record.inventory))
-    return f"pytest {scope}{where}{option_of(record.change)}{resume}"
+    shard = f" --shard {record.shard}" if record.shard else ""
+    return f"pytest {scope}{where}{option_of(record.change)}{shard}{resume}"
 
 
 def _sign(record: Record, change: str, role: str = "") -> str:

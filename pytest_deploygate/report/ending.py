@@ -59,6 +59,12 @@ def of(record: Record) -> Ending:
     said = Ending(
         decision.outcome.value, words.meaning(decision.outcome, record.change), _LOOKS[decision.outcome]
     )
+    if record.shard and decision.outcome is Outcome.GO:
+        return Ending(
+            f"SHARD {record.shard} GOOD",
+            "This part of the run is good. It decides nothing for the change: `deploygate merge` does.",
+            Look.WAIVED,
+        )
     waived = sum(1 for r in grouping.in_scope(record) if r.verdict is Verdict.WAIVED)
     if decision.outcome is Outcome.GO and waived:
         number = words.count(waived, "item is", "items are")

@@ -20,8 +20,18 @@ from pytest_deploygate.journal import (
 from pytest_deploygate.journal.typed import made
 from pytest_deploygate.judging.spending import KIND
 from pytest_deploygate.model import Weakening, words_for
+from pytest_deploygate.moments import time_of
 from pytest_deploygate.report import added, changes, gone_back, spending
-from pytest_deploygate.report.record import Contact, Event, Measured, Previous, Provenance, Record, Run
+from pytest_deploygate.report.record import (
+    Contact,
+    Event,
+    Measured,
+    Previous,
+    Provenance,
+    Record,
+    Run,
+    ShardRun,
+)
 
 #: Kinds of journal entries that have their own place in the report.
 _PLACED = frozenset(
@@ -80,6 +90,8 @@ def build(entries: Sequence[Entry], composed: Sequence[ItemResult] | None = None
         ticket=str(last.begin.get("ticket") or ""),
         spent=tuple(spending.of_journal(entries, runs)),
         options=tuple(map(str, last.begin.get("options", ()))),
+        shard=f"{about.shard[0]}/{about.shard[1]}" if about.shard else "",
+        shards=tuple(_shard_run(one) for one in last.begin.get("shards", ())),
         previous=_previous(entries, runs, changes.Side(results, about.waivers, weakenings)),
     )
 
@@ -129,6 +141,18 @@ def _clock(seen: Mapping[str, Any]) -> str:
         return "not synchronised, according to the kernel: times may differ from those of other hosts by any amount"
     offset, most = words_for(abs(float(seen["offset_s"]))), words_for(float(seen["max_error_s"]))
     return f"synchronised, offset {offset}, at most {most} off by the estimate of the kernel"
+
+
+def _shard_run(said: Mapping[str, Any]) -> ShardRun:
+    return ShardRun(
+        index=int(said["index"]),
+        host=str(said["host"]),
+        who=str(said["who"]),
+        started=time_of(said["started"]),
+        ended=time_of(said["ended"]) if said["ended"] else None,
+        tests=int(said["tests"]),
+        head=str(said["head"]),
+    )
 
 
 def _run(segment: Segment) -> Run:

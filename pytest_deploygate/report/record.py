@@ -18,7 +18,17 @@ from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Decision, Outcome, Phase, Weakening
 from pytest_deploygate.report.changes import Change
 
-__all__ = ["Contact", "Event", "ItemResult", "Measured", "Previous", "Provenance", "Record", "Run"]
+__all__ = [
+    "Contact",
+    "Event",
+    "ItemResult",
+    "Measured",
+    "Previous",
+    "Provenance",
+    "Record",
+    "Run",
+    "ShardRun",
+]
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,19 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class ShardRun:
+    """A shard whose findings the last run took over: its number, where and when it ran, and the head of its journal."""
+
+    index: int
+    host: str
+    who: str
+    started: datetime
+    ended: datetime | None
+    tests: int
+    head: str
+
+
+@dataclass(frozen=True)
 class StepBack:
     """A step of a rollback. `state` is done (and verified), failed, interrupted (nobody knows), or not done.
 
@@ -166,7 +189,8 @@ class Record:
     added by hooks of the repository, as title and text; `calls` says whom to call after a rollback, in this order.
     `options` are those that a command needs to run it again, besides scope and change; empty if an earlier version ran.
     `spent` is what the gate's own probes sent, with the start of their run. `ticket` is the change's, as `--ticket` names it;
-    empty if the inventory has no tracker.
+    empty if the inventory has no tracker. `shard` is `2/4` if the last run was a part of one, and `shards` are those whose
+    findings it took over, if it was made by `deploygate merge`.
     """
 
     change: str
@@ -194,3 +218,5 @@ class Record:
     options: tuple[str, ...] = ()
     spent: tuple[tuple[datetime, Spent], ...] = ()
     ticket: str = ""
+    shard: str = ""
+    shards: tuple[ShardRun, ...] = ()

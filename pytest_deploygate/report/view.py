@@ -281,6 +281,8 @@ def exit_words(record: Record) -> str:
     code = record.decision.exit_code if record.decision else 25
     if record.decision and rules.only_others_failed(record.decision):
         return f"{code} (HOLD, a test outside the checklist failed)"
+    if record.shard and code == 0:
+        return f"{code} (this part is good)"
     return f"{code} ({words.EXIT[code]})" if code in words.EXIT else str(code)
 
 

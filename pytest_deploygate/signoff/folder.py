@@ -21,6 +21,8 @@ EARLIER = "earlier"
 #: Damaged signatures, moved here when the role signs again. They prove nothing, and nothing there is verified.
 DAMAGED = "damaged"
 EVIDENCE = "evidence"
+#: The journals of merged shards: `session.sharding.FOLDER`.
+SHARDS = "shards"
 REPORT = "signoff.html"
 RESULTS = ("verdicts.json", "junit.xml", REPORT)
 _MOST_BYTES = 64 * 1024
@@ -31,7 +33,8 @@ class Taken:
     """The contents of the folder. Paths are relative to `folder`; a missing file is in no mapping.
 
     `evidence` holds the SHA-256 of each file below `evidence/`; `signatures` the bytes by file name, `earlier` those by path below
-    `signatures/earlier/`, and `earlier_results` the SHA-256 of the results that were kept there.
+    `signatures/earlier/`, and `earlier_results` the SHA-256 of the results that were kept there. `shards` are the
+    journals of shards that were merged, by the id of their run.
     """
 
     folder: Path
@@ -41,6 +44,7 @@ class Taken:
     signatures: Mapping[str, bytes]
     earlier: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
     earlier_results: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    shards: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
 
 
 class FolderError(Exception):
@@ -70,6 +74,10 @@ def take(folder: Path) -> Taken:
                 path.relative_to(kept).as_posix(): _digest(path)
                 for path in _files(kept)
                 if path.name in RESULTS
+            },
+            shards={
+                path.stem: bounded.read(path, journal.MOST_BYTES)
+                for path in (folder / SHARDS).glob("*.jsonl")
             },
         )
     except OSError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pytest_deploygate import journal
 from pytest_deploygate.decision import condensed
 from pytest_deploygate.journal import JournalError, utcnow
-from pytest_deploygate.signoff import decided, earlier, recorded, signatures, ssh
+from pytest_deploygate.signoff import decided, earlier, recorded, shards, signatures, ssh
 from pytest_deploygate.signoff import folder as folders
 from pytest_deploygate.signoff.folder import FolderError, Taken
 from pytest_deploygate.signoff.recorded import Stands
@@ -90,6 +90,7 @@ def recorded_checks(taken: Taken) -> Iterator[Check]:
     if stands:
         yield from recorded.finished(taken, stands)
         yield from recorded.evidence(taken, stands)
+        yield from shards.checks(taken, stands)
         yield from recorded.results(taken, stands)
 
 
@@ -118,6 +119,7 @@ def _walk(
         yield from _decisions(taken, stands, allowed, at)
         yield from recorded.finished(taken, stands)
         yield from recorded.evidence(taken, stands)
+        yield from shards.checks(taken, stands)
         yield from recorded.results(taken, stands)
         yield from signatures.digests(taken, stands, found)
         yield from recorded.records(stands, root)
