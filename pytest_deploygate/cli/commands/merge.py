@@ -57,7 +57,7 @@ def merge(
 
     \b
     deploygate merge deploygate-out/CHG-1234/shards
-    deploygate merge artifacts/shard-1 artifacts/shard-2 --deploygate-out deploygate-out/CHG-1234
+    deploygate merge artifacts/shard-1 artifacts/shard-2 --out deploygate-out/CHG-1234
     """
     from pytest_deploygate.session import merging, pieces  # noqa: PLC0415 (they import much, `--help` need not)
 

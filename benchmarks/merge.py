@@ -1,0 +1,96 @@
+"""Merging the shards of a large run: 20,000 items of a checklist over 8 shards, against verifying their journals.
+
+    python benchmarks/merge.py
+    python benchmarks/merge.py --items 2000 --shards 4
+
+The shards are real runs of empty tests (minutes; not counted). `deploygate merge` is then run three times, each into a new
+folder, in turns with `deploygate verify` of one merged record, which reads as much. Limit: 5 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from timing import PYTEST, print_machine
+
+TEST = """
+@pytest.mark.item("b.item-{item}")
+def test_{item}(gate):
+    gate.judge(judge, {item}, 1)
+"""
+HEAD = """\
+import pytest
+from pytest_deploygate.model import Judgement, Reading, Verdict
+
+def judge(measured, limit):
+    return Judgement(Verdict.PASS, f"{measured} as wanted", (Reading("n", measured, limit=str(limit), ok=True),))
+"""
+DEPLOYGATE = (sys.executable, "-m", "pytest_deploygate")
+FILES = 100
+
+
+def project(path: Path, items: int) -> None:
+    """Write a repository with a test for each item of its checklist, in 100 files."""
+    (path / "suites").mkdir(parents=True)
+    (path / "inventories").mkdir()
+    (path / "pytest.ini").write_text("[pytest]\ntestpaths = suites\naddopts = -p no:cacheprovider\n")
+    (path / "inventories" / "prod.yml").write_text("name: prod\n")
+    lines = [f"- [ ] Item {item} {{#b.item-{item} .automated}}" for item in range(items)]
+    (path / "suites" / "checklist.md").write_text("\n".join(["# Many", "", "## Database {#phase2}", *lines, ""]))
+    for number in range(FILES):
+        tests = [TEST.format(item=item) for item in range(number, items, FILES)]
+        (path / "suites" / f"test_{number}.py").write_text(HEAD + "".join(tests))
+
+
+def timed(command: list[str], path: Path) -> tuple[float, float, int]:
+    """Run a command; return its wall time and processor time in seconds, and its exit code."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.monotonic()
+    done = subprocess.run(command, cwd=path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    wall = time.monotonic() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    if done.stderr:
+        print(done.stderr.decode()[-500:])
+    return wall, used, done.returncode
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--items", type=int, default=20_000)
+    parser.add_argument("--shards", type=int, default=8)
+    given = parser.parse_args()
+    print_machine(3)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "project")
+        project(path, given.items)
+        command = [*PYTEST, "--inventory", "prod", "-m", "phase2", "-q"]
+        for index in range(1, given.shards + 1):
+            wall, used, code = timed([*command, f"--shard={index}/{given.shards}"], path)
+            print(f"shard {index}: {wall:.1f} s, processor {used:.1f} s, exit code {code}", flush=True)
+        shards = path / "deploygate-out" / "local" / "shards"
+        merges, verifies = [], []
+        for turn in range(3):
+            out = path / f"merged-{turn}"
+            merges.append(timed([*DEPLOYGATE, "merge", str(shards), f"--out={out}"], path))
+            verifies.append(timed([*DEPLOYGATE, "verify", str(out)], path))
+            size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) / 1e6
+            shutil.rmtree(out)
+        wall, used, code = min(merges)
+        other, other_used, _ = min(verifies)
+        print(f"merge:  {wall:.2f} s, processor {used:.2f} s, exit code {code}, {size:.0f} MB written")
+        print(f"verify: {other:.2f} s, processor {other_used:.2f} s; merge takes {wall / other:.1f} times as long")
+        most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        print(f"most memory of any process: {most:.0f} MB; processors: {os.cpu_count()}")
+
+
+if __name__ == "__main__":
+    main()
