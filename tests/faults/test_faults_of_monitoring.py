@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,7 +22,10 @@ from faults.breaking import (
 )
 from pytest_deploygate.lab import faults
 from pytest_deploygate.lab.services import monitoring
-from pytest_deploygate.lab.state import Lab
+from pytest_deploygate.lab.state import HOST, Lab
+
+#: What is missing in a Prometheus that runs no longer than a minute may still come, and is inconclusive.
+SETTLED_S = 61
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +34,17 @@ def lab(lab_place: Path) -> Iterator[Lab]:
     for running in shared_lab(lab_place, "watched", profiles=[monitoring.PROFILE], drilled=False):
         if monitoring.PROMETHEUS not in running.ports:
             pytest.skip("this machine has no Prometheus")
+        while runs_for_s(running) < SETTLED_S:
+            time.sleep(0.5)
         yield running
+
+
+def runs_for_s(lab: Lab) -> float:
+    """How long Prometheus runs."""
+    address = f"http://{HOST}:{lab.ports[monitoring.PROMETHEUS]}/api/v1/status/runtimeinfo"
+    with urllib.request.urlopen(address, timeout=30) as answer:
+        started = datetime.fromisoformat(json.load(answer)["data"]["startTime"].partition(".")[0] + "+00:00")
+    return (datetime.now(UTC) - started).total_seconds()
 
 
 @pytest.fixture(scope="module")

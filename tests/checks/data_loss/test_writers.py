@@ -49,13 +49,14 @@ def test_writers_with_a_way_connect_again_after_a_restart(nodes, cluster):
             readers=1,
         )
         down_s: list[float] = []
+        up_s: list[float] = []
 
         def restart():
             down_s.append(load.now_s())
             nodes.stop("db1", "immediate")
             nodes.start("db1")
-            up_s = load.now_s()
-            while load.ledger.first_after(up_s) is None and not load.ended.wait(0.02):
+            up_s.append(load.now_s())
+            while load.ledger.first_after(up_s[0]) is None and not load.ended.wait(0.02):
                 pass
             load.ended.set()
 
@@ -68,7 +69,7 @@ def test_writers_with_a_way_connect_again_after_a_restart(nodes, cluster):
     assert set(ledger.acknowledged) <= found
     assert found <= set(ledger.acknowledged) | set(ledger.indeterminate)
     assert ledger.reconnected >= 2
-    first = ledger.first_after(down_s[0] + 0.5)
+    first = ledger.first_after(up_s[0])
     assert first is not None
     assert ledger.first_after(down_s[0], Kind.READ) is not None
     assert any(e.outcome is Outcome.INDETERMINATE for e in ledger.history if e.kind is Kind.WRITE)
