@@ -16,7 +16,7 @@ import pytest
 
 from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, time_words
 from pytest_deploygate.files import sha256
-from pytest_deploygate.journal import FILE, finding_from_json
+from pytest_deploygate.journal import FILE, finding_from_json, readable
 from pytest_deploygate.judging.spending import KIND as SPENT
 from pytest_deploygate.model import Verdict
 from pytest_deploygate.report.record import Record
@@ -26,6 +26,7 @@ from pytest_deploygate.session.pieces import Incomplete, Piece, Unlike
 from pytest_deploygate.session.run import Run
 from pytest_deploygate.session.settings import Settings
 from pytest_deploygate.session.sharding import FOLDER
+from pytest_deploygate.signoff.folder import inside
 
 
 def options(found: Sequence[Piece]) -> list[str]:
@@ -96,14 +97,18 @@ def _said(each: Piece) -> dict[str, Any]:
     }
 
 
+@readable()
 def _evidence(out: Path, pieces: Sequence[Piece]) -> None:
-    """Copy the shards' evidence to the change's folder. Raises Incomplete for what is not as it was recorded."""
+    """Copy the shards' evidence to the change's folder.
+
+    Raises Incomplete for what is not as it was recorded, JournalError for a finding that this version cannot read.
+    """
     wrong = []
     for each in pieces:
         for line in each.lines:
             for plain in line["findings"]:
                 for one in finding_from_json(plain).evidence:
-                    if not intact(each.folder, one):
+                    if (one.path and not inside(one.path)) or not intact(each.folder, one):
                         wrong.append(f"{one.path or one.title} of {each.words}")
                     elif one.path and each.folder != out:
                         target = out / one.path

@@ -10,13 +10,13 @@ from typing import Any
 
 from pytest_deploygate.checklist.vocabulary import time_words
 from pytest_deploygate.decision import rules, standing
-from pytest_deploygate.decision.runs import chain
-from pytest_deploygate.journal import FILE, ODD, Entry, JournalError, read, segments
+from pytest_deploygate.journal import FILE, ODD, Entry, JournalError, read
 from pytest_deploygate.judging.spending import KIND as SPENT
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import words_for
 from pytest_deploygate.session.sharding import FOLDER
 
+_RUN = re.compile(r"[A-Za-z0-9-]{1,100}")
 _NAME = re.compile(r"[0-9]+-of-[0-9]+")
 
 
@@ -88,13 +88,14 @@ def piece(folder: Path) -> Piece:
     """Read a shard's folder. Raises Incomplete if its journal is damaged, Unlike if it is not that of a shard."""
     try:
         entries, length = read(folder)
-        runs = chain(segments(entries))
     except JournalError as error:
         raise Incomplete(str(error)) from None
+    runs = _chain(entries)
     if not runs:
         raise Incomplete(f"{folder} has no journal of a run")
-    last = runs[-1]
-    if "shard" not in last.begin:
+    if not _RUN.fullmatch(str(runs[-1].body["run"])):  # it becomes the name of a file
+        raise Incomplete(f"{folder / FILE} is no journal of ours: its run is called {runs[-1].body['run']!r}")
+    if "shard" not in runs[-1].body:
         raise Unlike(f"{folder} has the journal of whole runs, not of a shard")
     if length != (size := (folder / FILE).stat().st_size):
         raise Incomplete(
@@ -102,9 +103,19 @@ def piece(folder: Path) -> Piece:
             "copy it again, or run the shard again with --resume"
         )
     try:
-        return _piece(folder, entries, [run.run for run in runs], length)
+        return _piece(folder, entries, [run.body["run"] for run in runs], length)
     except ODD as error:
         raise Incomplete(f"{folder / FILE} has an entry that this version cannot read: {error!r}") from None
+
+
+def _chain(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the first lines of the last run and of those that it resumed, oldest first."""
+    found: list[Entry] = []
+    for entry in reversed([entry for entry in entries if entry.kind == "run"]):
+        found.insert(0, entry)
+        if not entry.body.get("resumes"):
+            break
+    return found
 
 
 def _piece(folder: Path, entries: Sequence[Entry], chained: Sequence[str], length: int) -> Piece:

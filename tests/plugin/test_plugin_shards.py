@@ -10,6 +10,7 @@ import forked
 import pytest
 from project import CHECKLIST, Project, Ran
 
+from pytest_deploygate.files import sha256
 from pytest_deploygate.journal import FILE, Writer, read
 
 SUITE = """
@@ -248,6 +249,27 @@ def test_shards_of_other_runs_are_refused(sharded: Project) -> None:
     sharded.inventory("name: prod\ndescription: another\n")
     shard(sharded, "3/3", "--fresh")
     refused("the inventory file of shard 1 and shard 3 differ", shards / "3-of-3")
+
+
+def test_evidence_outside_of_a_shards_folder_is_neither_read_nor_written(sharded: Project) -> None:
+    secret = sharded.path / "secret.json"
+    secret.write_text("{}")
+    three = place(sharded) / "shards" / "3-of-3"
+    entries, _ = read(three)
+    (three / FILE).unlink()
+    forged = Writer(three)
+    for entry in entries:
+        body = {key: value for key, value in entry.body.items() if key not in ("at", "kind", "prev", "seq")}
+        for finding in body.get("findings", ()):
+            finding["evidence"] = [
+                {"path": "../../../../secret.json", "sha256": sha256(b"{}"), "title": "measurement"}
+            ]
+        forged.append(entry.kind, body)
+    forged.close()
+    ran = merge(sharded, place(sharded))
+    assert ran.code == 25
+    assert "evidence is missing or was altered: ../../../../secret.json of shard 3" in ran.text
+    assert not (place(sharded) / FILE).exists()
 
 
 def test_merge_runs_where_the_shards_ran(sharded: Project) -> None:
