@@ -1,7 +1,7 @@
-"""Merging the shards of a large run: 20,000 items of a checklist over 8 shards, against verifying their journals.
+"""Merging the shards of a large run: 20,000 targets or items over 8 shards, against verifying their journals.
 
     python benchmarks/merge.py
-    python benchmarks/merge.py --items 2000 --shards 4
+    python benchmarks/merge.py --items 20000
 
 The first shard is a real run of empty tests (a minute; not counted). The others are written in the same form, with findings
 of the items that are left. `deploygate merge` is then run three times, each into a new folder, in turns with `deploygate
@@ -26,8 +26,9 @@ from pytest_deploygate.journal import Writer, read
 
 TEST = """
 @pytest.mark.item("b.item-{item}")
-def test_{item}(gate):
-    gate.judge(judge, {item}, 1)
+@pytest.mark.parametrize("n", range({each}))
+def test_{item}(gate, n):
+    gate.judge(judge, n, {each})
 """
 HEAD = """\
 import pytest
@@ -37,13 +38,13 @@ def judge(measured, limit):
     return Judgement(Verdict.PASS, f"{measured} as wanted", (Reading("n", measured, limit=str(limit), ok=True),))
 """
 DEPLOYGATE = (sys.executable, "-m", "pytest_deploygate")
-FILES = 100
+FILES = 50
 #: What the writer adds to each line.
 CHAINED = ("at", "kind", "own", "prev", "seq")
 
 
-def project(path: Path, items: int) -> None:
-    """Write a repository with a test for each item of its checklist, in 100 files."""
+def project(path: Path, items: int, each: int) -> None:
+    """Write a repository with a test for each item of its checklist, of so many targets each."""
     (path / "suites").mkdir(parents=True)
     (path / "inventories").mkdir()
     (path / "pytest.ini").write_text("[pytest]\ntestpaths = suites\naddopts = -p no:cacheprovider\n")
@@ -53,20 +54,21 @@ def project(path: Path, items: int) -> None:
         "\n".join(["# Many", "", "## Database {#phase2}", *lines, ""])
     )
     for number in range(FILES):
-        tests = [TEST.format(item=item) for item in range(number, items, FILES)]
+        tests = [TEST.format(item=item, each=each) for item in range(number, items, FILES)]
         (path / "suites" / f"test_{number}.py").write_text(HEAD + "".join(tests))
 
 
-def others(first: Path, items: int, shards: int) -> None:
+def others(first: Path, items: int, each: int, shards: int) -> None:
     """Write the other shards as if they had run: the lines of the first, with the tests that it did not run."""
     entries, _ = read(first)
     begin, bound, *tests, decision, end = entries
     mine = {test for test, _ in bound.body["tests"]}
     left = [
-        (f"suites/test_{item % FILES}.py::test_{item}", f"b.item-{item}")
+        (f"suites/test_{item % FILES}.py::test_{item}[{n}]", f"b.item-{item}")
         for item in range(items)
-        if f"suites/test_{item % FILES}.py::test_{item}" not in mine
+        for n in range(each)
     ]
+    left = [(test, item) for test, item in left if test not in mine]
     template = tests[-1].body
     for index in range(2, shards + 1):
         theirs = left[index - 2 :: shards - 1]
@@ -79,7 +81,8 @@ def others(first: Path, items: int, shards: int) -> None:
         writer.append("run", {**plain["run"], **run, "shard": {**begin.body["shard"], "index": index}})
         writer.append("bound", {**plain["bound"], **run, "tests": [(test, [item]) for test, item in theirs]})
         for test, item in theirs:
-            found = [{**template["findings"][0], "test": test, "item": item}]
+            target = test.partition("[")[2].rstrip("]")
+            found = [{**template["findings"][0], "test": test, "item": item, "target": target}]
             writer.append("test", {**run, "test": test, "findings": found}, wait=False)
         writer.append("decision", {**plain["decision"], **run})
         writer.append("end", {**plain["end"], **run})
@@ -104,18 +107,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--items", type=int, default=20_000)
+    parser.add_argument("--results", type=int, default=20_000, help="targets of all items")
+    parser.add_argument("--items", type=int, default=50)
     parser.add_argument("--shards", type=int, default=8)
     given = parser.parse_args()
     print_machine(3)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "project")
-        project(path, given.items)
+        each = given.results // given.items
+        project(path, given.items, each)
         command = [*PYTEST, "--inventory", "prod", "-m", "phase2", "-q"]
         wall, used, code = timed([*command, f"--shard=1/{given.shards}"], path)
         print(f"shard 1: {wall:.1f} s, processor {used:.1f} s, exit code {code}", flush=True)
         shards = path / "deploygate-out" / "local" / "shards"
-        others(shards / f"1-of-{given.shards}", given.items, given.shards)
+        others(shards / f"1-of-{given.shards}", given.items, each, given.shards)
         merges, verifies = [], []
         for turn in range(3):
             out = path / f"merged-{turn}"

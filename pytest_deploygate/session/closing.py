@@ -80,7 +80,7 @@ def _about_the_gate(settings: Settings) -> list[str]:
 
 
 def _items(settings: Settings) -> list[Item]:
-    ids = settings.scope_items
+    ids = set(settings.scope_items)
     return [
         item
         for item in settings.checklist.items

@@ -200,12 +200,20 @@ def _with_names(tree: ast.Module) -> ast.Module:
 
 def _unnamed(tree: ast.Module) -> int:
     """Return the line of the first `item` marker whose ids are not in this file."""
-    functions = (
-        n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    marks = [mark for node in _definitions(tree) for mark in node.decorator_list] + list(
+        _assigned_marks(tree)
     )
-    marks = [mark for node in functions for mark in node.decorator_list] + list(_assigned_marks(tree))
     calls = [mark for mark in marks if isinstance(mark, ast.Call) and _named(mark) == "item"]
     return next((mark.lineno for mark in calls if len(_ids(mark)) < len(mark.args)), 0)
+
+
+def _definitions(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
+    """Yield the functions and classes within statements; expressions, of which there are many more, have none."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield child
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield from _definitions(child)
 
 
 def _is_text_or_mark(value: ast.expr) -> bool:

@@ -77,7 +77,7 @@ LONG = {
     "guard.one-scheduler",
 }
 #: How many faults one run may show: more would be hard to read when one of them is not seen.
-TOGETHER = 6
+TOGETHER = 9
 #: Faults of which no two go together, though they change different items.
 APART_FROM_EACH_OTHER = (
     # A notice with a placeholder is refused, and the other fault sends it.
@@ -150,7 +150,7 @@ def named(some: Iterable[faults.Fault]) -> list[object]:
 def groups(*parts: str) -> list[tuple[faults.Fault, ...]]:
     """The faults of modules that are tried each time, by what one run can show: no two of a group change the same item.
 
-    A run of the gate takes as long for one fault as for six. Each fault is also tried by itself, with `bin/test --long`.
+    A run of the gate takes as long for one fault as for nine. Each fault is also tried by itself, with `bin/test --long`.
     """
     found: list[list[faults.Fault]] = []
     for fault in (f for f in ALL.values() if f.name in each_time() and part_of(f) in parts):
