@@ -15,11 +15,10 @@ import argparse
 import ast
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
+from example_inventories import loaded
 from from_code import PEOPLE, checklist, faults_of, file_of, items_of, needs, subjects_of, tests
 from inventory_keys import SHARED, keys_tables, shared_keys
 from markdown_tables import code, codes, table
@@ -37,14 +36,6 @@ DOCS = Path(__file__).parent
 COMMAND = ".venv/bin/python docs/build.py"
 _BLOCK = re.compile(r"(<!-- made from the code: (?P<name>[a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _EXAMPLE = re.compile(r"^```yaml\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
-#: What examples need around the section that they show.
-_AROUND: dict[str, Any] = {"name": "example", "writes": {"schema": "deploygate"}}
-_AROUND_DATABASE: dict[str, Any] = {
-    "name": "platform",
-    "user": "deploygate",
-    "primary": "db1.example.com",
-    "replicas": ["db2.example.com", "db3.example.com"],
-}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -182,17 +173,11 @@ def grants_table(subject: str, path: Path) -> str:
 
 
 def example(text: str, path: Path) -> Inventory:
-    """Return the example of a page as an inventory; what it lacks around its section is added."""
-    plain = {**_AROUND, **yaml.load(text)}
-    plain["database"] = {**_AROUND_DATABASE, **plain.get("database", {})}
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{path.stem}.yml"
-        with file.open("w", encoding="utf-8") as stream:
-            stream.write(yaml.dumped(plain))
-        try:
-            return loader.load(str(file), Path(folder), []).inventory
-        except loader.InventoryError as error:
-            raise SystemExit(f"the example in {path} is not a valid inventory: {error}") from None
+    """Return the example of a page as an inventory."""
+    try:
+        return loaded(yaml.load(text), path.stem)
+    except loader.InventoryError as error:
+        raise SystemExit(f"the example in {path} is not a valid inventory: {error}") from None
 
 
 def _granted(need: grants.Need) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from pytest_deploygate.cli import main
 FOLDER = "reference/commands"
 _NAME = "deploygate"
 #: What Markdown would read as markup.
-_MARKUP = re.compile(r"([\\*_<>\[\]])")
+_MARKUP = re.compile(r"[\\*_<>\[\]]")
 
 
 def pages() -> Iterator[tuple[str, str]]:
@@ -100,7 +100,10 @@ def _text(text: str) -> str:
 def _escaped(text: str) -> str:
     """Return a text without what Markdown would read as markup, other than code."""
     parts = text.split("`")
-    return "`".join(part if i % 2 else _MARKUP.sub(r"\\\1", part) for i, part in enumerate(parts))
+    return "`".join(
+        part if i % 2 else _MARKUP.sub(lambda found: f"&#{ord(found[0])};", part)
+        for i, part in enumerate(parts)
+    )
 
 
 def _pytest() -> str:
@@ -133,7 +136,7 @@ def _options() -> list[pytest.Argument]:  # type: ignore[name-defined]
 def _value(attributes: dict[str, object]) -> str:
     if choices := attributes.get("choices"):
         return " " + "|".join(map(str, choices))
-    return f" {attributes['metavar']}" if "metavar" in attributes else ""
+    return f" {attributes['metavar']}" if attributes.get("metavar") else ""
 
 
 def _markers() -> list[tuple[str, str]]:
