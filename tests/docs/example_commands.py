@@ -16,6 +16,7 @@ from unittest import mock
 
 import click
 import pytest
+from mkdocs.__main__ import cli as mkdocs
 from page_examples import ROOT
 
 from pytest_deploygate.checklist.parser import load
@@ -67,7 +68,7 @@ def _split(line: str) -> Iterator[list[str]]:
 
 def known(words: Sequence[str]) -> bool:
     """Tell whether `tried` knows the program of a command."""
-    return words[0] in ("deploygate", "pytest", "pip", "python") or words[0].startswith(
+    return words[0] in ("deploygate", "pytest", "pip", "python", "mkdocs") or words[0].startswith(
         ("bin/", ".venv/bin/")
     )
 
@@ -78,6 +79,8 @@ def tried(words: Sequence[str], config: pytest.Config, *, in_part: bool = False)
     match program:
         case "deploygate":
             _by_click(rest, in_part=in_part or bool(_REST & set(rest)))
+        case "mkdocs":
+            _by_click(rest, in_part=in_part, command=mkdocs, name="mkdocs")
         case "pytest":
             _by_pytest(rest, config)
         case "pip":
@@ -90,9 +93,9 @@ def tried(words: Sequence[str], config: pytest.Config, *, in_part: bool = False)
             _by_script(program, rest)
 
 
-def _by_click(words: list[str], *, in_part: bool) -> None:
-    command: click.Command = main
-    name = "deploygate"
+def _by_click(
+    words: list[str], *, in_part: bool, command: click.Command = main, name: str = "deploygate"
+) -> None:
     words = [word for word in words if word not in _REST]
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         inner = command.get_command(click.Context(command), words[0])
@@ -174,7 +177,7 @@ def _by_extras(words: Sequence[str]) -> None:
 
 def _by_script(program: str, words: Sequence[str]) -> None:
     file = ROOT / program
-    if program in ("ruff", "mypy", "lint-imports", "mkdocs"):
+    if program in ("ruff", "mypy", "lint-imports"):
         return
     if not file.is_file():
         raise WrongError(f"there is no {program}")
