@@ -28,7 +28,7 @@ def pages() -> Iterator[tuple[str, str]]:
     names = main.list_commands(top)
     yield (
         "reference/.nav.yml",
-        "nav:\n  - pytest.md\n  - Commands: commands\n  - Inventory: inventory\n  - '*'\n",
+        "nav:\n  - pytest.md\n  - Commands: commands\n  - Inventory: inventory\n",
     )
     yield "reference/pytest.md", _pytest()
     yield f"{FOLDER}/README.md", _front("Commands") + _index(top, names)
