@@ -142,7 +142,9 @@ def _section(name: str, here: str) -> str:
     described = " ".join(str(node.get("description", "")).partition("\n\n")[0].split())
     short = [each for each in node.get("anyOf", ()) if each.get("type") == "string"]
     text = f"\n\nInstead of the keys, a text: {_limits(short[0]) or 'any'}." if short else ""
-    return f"## {_title(name)}\n\n{described}{text}\n\n{table(_COLUMNS, list(_rows(_object(node), here)))}"
+    rows = list(_rows(_object(node), here))
+    keys = table(_COLUMNS, rows) if rows else f"One of {_type(node, here)}."
+    return f"## {_title(name)}\n\n{described}{text}\n\n{keys}"
 
 
 @cache
@@ -162,9 +164,10 @@ def _object(node: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the part of a schema that has the keys: behind a reference, in a list, beside a short form."""
     if "properties" in node:
         return node
-    if name := next(_references(node), ""):
-        return _object(_schema()["$defs"][name])
-    return next((each for each in node.get("anyOf", ()) if "properties" in each), {"properties": {}})
+    if long_form := next((each for each in node.get("anyOf", ()) if "properties" in each), None):
+        return long_form
+    name = next(_references(node), "")
+    return _object(_schema()["$defs"][name]) if name else {"properties": {}}
 
 
 def _rows(node: Mapping[str, Any], here: str) -> Iterator[tuple[str, ...]]:

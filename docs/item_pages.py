@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
 
-from from_code import PEOPLE, checklist, needs, sections_of, subjects_of, tests
+from from_code import checklist, needs, sections_of, subjects_of, tests
 from inventory_pages import link, page_of, rows_at
 from markdown_tables import code, table
 
+from pytest_deploygate import checks
 from pytest_deploygate.checklist.attestations import attestable
 from pytest_deploygate.checklist.vocabulary import roles_asked
 from pytest_deploygate.decision.compose import ItemResult
@@ -104,12 +105,15 @@ def _measured(item: Item) -> str:
 
 def _further(item: Item) -> str:
     """Return where to read on: the pages of the subjects."""
-    links = [
-        f"[{subject}](../../checks/{subject}.md) ([not seen](../../checks/{subject}.md#what-it-does-not-see),"
-        f" [traps](../../checks/{subject}.md#traps), [example](../../checks/{subject}.md#example))"
-        for subject in subjects_of(item)
-        if subject != PEOPLE
-    ]
+    links = []
+    for subject in subjects_of(item):
+        page = f"../../checks/{subject}.md"
+        places = {"not seen": "what-it-does-not-see", "traps": "traps", "example": "example"}
+        if checks.part(subject, "grants"):
+            places["grants"] = "grants"
+        links.append(
+            f"[{subject}]({page}) ({', '.join(f'[{text}]({page}#{place})' for text, place in places.items())})"
+        )
     return f"In detail: {', '.join(links)}."
 
 
