@@ -13,9 +13,8 @@ import from_code
 import pytest
 from built_site import Page, Site, build
 from chromium import browser  # noqa: F401 (a fixture)
-from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from page_examples import ROOT
+from page_examples import ROOT, read
 from playwright.sync_api import Browser
 
 from pytest_deploygate.checklist.attestations import attestable
@@ -91,7 +90,7 @@ def _inline(token: Token) -> str:
 
 
 def _as_on_github(source: Path) -> dict[str, object]:
-    found = MarkdownIt("commonmark").enable("table").parse(source.read_text(encoding="utf-8"))
+    found = read(source)
     kinds = [token.type for token in found]
     headings = [_inline(found[i + 1]) for i, token in enumerate(found) if token.type == "heading_open"]
     return {
