@@ -153,7 +153,9 @@ def _heading(model: type[BaseModel]) -> str:
 
 @cache
 def _headings(page: str) -> frozenset[str]:
-    text = _MADE.sub("", (CHECKS / f"{page}.md").read_text(encoding="utf-8"))
+    """Return the headings of a page written by hand; of a plugin's page, which is elsewhere, none."""
+    file = CHECKS / f"{page}.md"
+    text = _MADE.sub("", file.read_text(encoding="utf-8")) if file.is_file() else ""
     return frozenset(found.lower() for found in re.findall(r"^#+ (.*)$", text, re.MULTILINE))
 
 
