@@ -15,55 +15,27 @@ import argparse
 import ast
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
+from example_inventories import loaded
+from from_code import PEOPLE, checklist, faults_of, file_of, items_of, needs, subjects_of, tests
 from inventory_keys import SHARED, keys_tables, shared_keys
 from markdown_tables import code, codes, table
 
 from pytest_deploygate import checks
 from pytest_deploygate.checklist.attestations import attestable
-from pytest_deploygate.checklist.parser import Checklist, load
 from pytest_deploygate.fields import grants
-from pytest_deploygate.fields.types import Each
 from pytest_deploygate.files import yaml
-from pytest_deploygate.inventory import loader, sections
+from pytest_deploygate.inventory import loader
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.sections import Handed
-from pytest_deploygate.lab.faults import Fault, all_faults
 from pytest_deploygate.model import Closing, Item
-from pytest_deploygate.session import fixtures, shipped
-from pytest_deploygate.session.declared import Function
 
 DOCS = Path(__file__).parent
 COMMAND = ".venv/bin/python docs/build.py"
-#: The subject whose items need no suite: people attest them, or they are judged when a run closes.
-PEOPLE = "people"
 _BLOCK = re.compile(r"(<!-- made from the code: (?P<name>[a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _EXAMPLE = re.compile(r"^```yaml\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
-#: What examples need around the section that they show.
-_AROUND: dict[str, Any] = {"name": "example", "writes": {"schema": "deploygate"}}
-_AROUND_DATABASE: dict[str, Any] = {
-    "name": "platform",
-    "user": "deploygate",
-    "primary": "db1.example.com",
-    "replicas": ["db2.example.com", "db3.example.com"],
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Test:
-    """A test of a suite with the first paragraph of its docstring."""
-
-    subject: str
-    name: str
-    function: Function
-    docstring: str
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -115,55 +87,6 @@ def filled(path: Path, tables: dict[str, Callable[[], str]]) -> str:
     return _BLOCK.sub(lambda found: f"{found[1]}\n{tables[found['name']]()}\n\n{found[3]}", text)
 
 
-# Items, tests and faults
-
-
-@cache
-def checklist() -> Checklist:
-    """Return the shipped checklist."""
-    return load(shipped.checklist())
-
-
-@cache
-def tests() -> tuple[Test, ...]:
-    """Return the tests of the suites."""
-    found = []
-    for read in shipped.files():
-        docstrings = {
-            node.name: (ast.get_docstring(node) or "").partition("\n\n")[0]
-            for node in ast.walk(ast.parse(read.file.read_bytes()))
-            if isinstance(node, ast.FunctionDef)
-        }
-        for function in read.functions:
-            short = function.test.rpartition("::")[2]
-            subject = read.file.stem.removeprefix("test_")
-            found.append(Test(subject, short, function, " ".join(docstrings[short].split())))
-    return tuple(found)
-
-
-def subjects_of(item: Item) -> list[str]:
-    """Return the subjects whose suites bind an item, or `people` for one that only people or the issue log decide."""
-    bound = list(dict.fromkeys(test.subject for test in tests() if item.id in test.function.items))
-    return bound or ([PEOPLE] if attestable(item) or item.closing else [])
-
-
-def items_of(subject: str) -> list[Item]:
-    """Return the items that a subject's suite binds, in the checklist's order."""
-    return [item for item in checklist().items if subject in subjects_of(item)]
-
-
-def faults_of(subject: str) -> list[Fault]:
-    """Return the faults of a subject: of the tests that a fault names, else of all tests bound to its items."""
-    return [fault for fault in all_faults().values() if subject in set(_subjects_of_fault(fault))]
-
-
-def _subjects_of_fault(fault: Fault) -> Iterator[str]:
-    for item in fault.items:
-        bound = [test for test in tests() if item in test.function.items]
-        named = [test for test in bound if test.name in fault.tests]
-        yield from (test.subject for test in named or bound)
-
-
 def items_table(subject: str) -> str:
     """Return the items of a subject with severity and kind."""
     rows = [(f"`{i.id}`", i.text, i.severity.value, i.kind.value) for i in items_of(subject)]
@@ -180,53 +103,6 @@ def tests_table(subject: str) -> str:
     if not rows:
         return "None in the suites: the items are judged from files when a run closes."
     return table(("test", "passes when", "items", "needs"), rows)
-
-
-def needs(function: Function) -> str:
-    """Return the keys of the inventory that a test needs, and the permission to disrupt."""
-    declared = sections.declared()
-    found = [
-        f"{code('.'.join(declared[name].path))}{' (once for each)' if isinstance(declared[name].said, Each) else ''}"
-        for argument in function.arguments
-        for name in _sections_of(argument)
-    ]
-    if function.disruptive:
-        otherwise = f"; otherwise: {function.otherwise}" if function.otherwise else ""
-        found.append(f"`--allow-disruptive`{otherwise}")
-    return ", ".join(dict.fromkeys(found)) or "nothing"
-
-
-def _sections_of(argument: str) -> Iterator[str]:
-    """Yield the sections that an argument of a test leads to, through fixtures and what they ask for."""
-    declared, source = sections.declared(), fixtures.declared().get(argument)
-    if source is None:
-        yield from (argument,) if argument in declared else ()
-        return
-    for taken in source.arguments:
-        yield from _sections_of(taken)
-    yield from _needed(source.module, argument)
-
-
-@cache
-def _needed(module: str, fixture: str) -> tuple[str, ...]:
-    """Return the names that a fixture passes to `sections.need`."""
-    functions = [
-        node
-        for node in ast.parse(_file_of(module).read_bytes()).body
-        if isinstance(node, ast.FunctionDef) and node.name == fixture
-    ]
-    return tuple(
-        str(call.args[0].value)
-        for function in functions
-        for call in ast.walk(function)
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "need"
-        if isinstance(call.args[0], ast.Constant)
-    )
-
-
-def _file_of(module: str) -> Path:
-    found = find_spec(module)
-    return Path(str(found.origin)) if found else Path()
 
 
 def faults_table(subject: str) -> str:
@@ -268,7 +144,7 @@ def index() -> str:
     """Return the subjects with the first sentence of each and how many items, tests and faults it has."""
     rows = []
     for subject in checks.subjects():
-        described = ast.get_docstring(ast.parse(_file_of(f"{checks.__name__}.{subject}").read_bytes())) or ""
+        described = ast.get_docstring(ast.parse(file_of(f"{checks.__name__}.{subject}").read_bytes())) or ""
         mine = [test for test in tests() if test.subject == subject]
         counts = (str(len(items_of(subject))), str(len(mine)), str(len(faults_of(subject))))
         rows.append((f"[{subject}]({subject}.md)", " ".join(described.partition("\n\n")[0].split()), *counts))
@@ -297,17 +173,11 @@ def grants_table(subject: str, path: Path) -> str:
 
 
 def example(text: str, path: Path) -> Inventory:
-    """Return the example of a page as an inventory; what it lacks around its section is added."""
-    plain = {**_AROUND, **yaml.load(text)}
-    plain["database"] = {**_AROUND_DATABASE, **plain.get("database", {})}
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{path.stem}.yml"
-        with file.open("w", encoding="utf-8") as stream:
-            stream.write(yaml.dumped(plain))
-        try:
-            return loader.load(str(file), Path(folder), []).inventory
-        except loader.InventoryError as error:
-            raise SystemExit(f"the example in {path} is not a valid inventory: {error}") from None
+    """Return the example of a page as an inventory."""
+    try:
+        return loaded(yaml.load(text), path.stem)
+    except loader.InventoryError as error:
+        raise SystemExit(f"the example in {path} is not a valid inventory: {error}") from None
 
 
 def _granted(need: grants.Need) -> tuple[str, str]:

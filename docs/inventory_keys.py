@@ -6,6 +6,7 @@ import re
 import typing
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union
@@ -21,6 +22,8 @@ from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.redaction import Secret
 
 SHARED = "shared-keys"
+CHECKS = Path(__file__).parent / "checks"
+_MADE = re.compile(r"<!-- made from the code: .*?<!-- end -->", re.DOTALL)
 _COLUMNS = ("key", "type", "default", "meaning", "weaker when")
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 _SIZES = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
@@ -120,7 +123,7 @@ def _model_part(model: type[BaseModel], subject: str, paths: Sequence[str]) -> s
     shown = ", ".join(map(code, paths[:4])) + (" and elsewhere" if len(paths) > 4 else "")
     at = f" Stands at {shown}." if paths else ""
     return (
-        f"### {model.__name__}\n\n{wrapped(described + at)}\n\n{table(_COLUMNS, _rows(model, subject, ''))}"
+        f"### {_heading(model)}\n\n{wrapped(described + at)}\n\n{table(_COLUMNS, _rows(model, subject, ''))}"
     )
 
 
@@ -140,6 +143,20 @@ def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
         yield annotation
     for inner in typing.get_args(annotation):
         yield from _models_in(inner)
+
+
+def _heading(model: type[BaseModel]) -> str:
+    """Return the heading of a model: another one than those written by hand, or links would lead to those."""
+    name = model.__name__
+    return f"{name} section" if name.lower() in _headings(_page_of(model)) else name
+
+
+@cache
+def _headings(page: str) -> frozenset[str]:
+    """Return the headings of a page written by hand; of a plugin's page, which is elsewhere, none."""
+    file = CHECKS / f"{page}.md"
+    text = _MADE.sub("", file.read_text(encoding="utf-8")) if file.is_file() else ""
+    return frozenset(found.lower() for found in re.findall(r"^#+ (.*)$", text, re.MULTILINE))
 
 
 def _page_of(model: type[BaseModel]) -> str:
@@ -169,7 +186,7 @@ def _type(annotation: object, metadata: Sequence[object], subject: str) -> str:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         page_name = _page_of(annotation)
         here = "" if page_name == (subject or SHARED) else f"{page_name}.md"
-        return f"[{annotation.__name__}]({here}#{annotation.__name__.lower()})"
+        return f"[{annotation.__name__}]({here}#{_heading(annotation).lower().replace(' ', '-')})"
     return _PLAIN.get(annotation) or str(getattr(annotation, "__name__", annotation))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache  # many links lead to one page
 def tokens(path: Path) -> list[Token]:
     """Read a page as GitHub does: CommonMark with tables."""
     return MarkdownIt("commonmark").enable("table").parse(path.read_text(encoding="utf-8"))
@@ -72,6 +74,7 @@ def anchor(heading: str) -> str:
     return kept.replace(" ", "-")
 
 
+@cache
 def anchors(path: Path) -> list[str]:
     """Return the anchors of a page's headings."""
     found = tokens(path)
