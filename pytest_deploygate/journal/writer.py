@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,6 +41,8 @@ _OURS = frozenset(
     }
 )
 _LOCK = ".lock"
+#: How many lines `append_all` writes at a time.
+_AT_ONCE = 500
 _LINE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
@@ -151,21 +155,38 @@ class Writer:
         A failed write leaves no partial line. Without `wait` the entry has left this process, so that killing it loses
         nothing; `settle` waits for the disk. `masked`: it contains no secret.
         """
+        return self._write([(kind, body)], wait=wait, masked=masked)[0]
+
+    def append_all(self, lines: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """Write many entries, some at a time, without waiting for each. Raises JournalError, as `append` does.
+
+        For what is recorded elsewhere as well, so that nothing is lost before `settle` or the next `append` has waited.
+        """
+        left = iter(lines)
+        while some := list(itertools.islice(left, _AT_ONCE)):
+            self._write(some, wait=False, masked=False)
+
+    def _write(
+        self, lines: Sequence[tuple[str, Mapping[str, Any]]], *, wait: bool, masked: bool
+    ) -> list[Entry]:
+        """Write entries, all or none."""
         if os.getpid() != self._process:
             raise JournalError(
                 f"{self.folder / FILE} belongs to process {self._process}; process {os.getpid()}, a fork of it, must not write"
             )
         self.note_signatures()
-        at = utcnow()
-        seq = self.last + 1
-        record = {"seq": seq, "prev": self.head, "at": at.isoformat(), "kind": kind, **body}
-        text = _LINE.encode(record)
-        if not masked and may_hold(text):
-            text = _LINE.encode(redact_values(record, keep=_OURS))
-        unsealed = text.encode(errors="backslashreplace")  # a lone surrogate becomes a JSON escape
-        line = unsealed[:-1] + sealed(own_digest(unsealed))
+        head, seq, size = self.head, self.last, self._size
+        made: list[Entry] = []
+        text = bytearray()
+        for kind, body in lines:
+            seq += 1
+            at = utcnow()
+            entry, line = _entry(seq, head, at, kind, body, size + len(text), masked=masked)
+            made.append(entry)
+            text += line + b"\n"
+            head = entry.sha256
         try:
-            self._file.write(line + b"\n")
+            self._file.write(text)
             self._file.flush()
             if wait:
                 self._sync.wait()
@@ -175,13 +196,10 @@ class Writer:
         except OSError as error:
             self._take_back()
             raise self._unwritable(error) from None
-        entry = Entry(
-            seq, at, kind, json.loads(unsealed), hashlib.sha256(line).hexdigest(), self._size, len(line)
-        )
-        self._size += len(line) + 1
-        self._digest.update(line + b"\n")
-        self.entries.append(entry)
-        return entry
+        self._size += len(text)
+        self._digest.update(text)
+        self.entries += made
+        return made
 
     def settle(self) -> None:
         """Wait until all entries are on disk. Raises UnwritableError."""
@@ -228,6 +246,20 @@ class Writer:
         with contextlib.suppress(OSError):
             self._file.close()
         self._lock.close()
+
+
+def _entry(
+    seq: int, prev: str, at: datetime, kind: str, body: Mapping[str, Any], start: int, *, masked: bool
+) -> tuple[Entry, bytes]:
+    """Return an entry, and its line without the line feed."""
+    record = {"seq": seq, "prev": prev, "at": at.isoformat(), "kind": kind, **body}
+    text = _LINE.encode(record)
+    if not masked and may_hold(text):
+        text = _LINE.encode(redact_values(record, keep=_OURS))
+    unsealed = text.encode(errors="backslashreplace")  # a lone surrogate becomes a JSON escape
+    line = unsealed[:-1] + sealed(own_digest(unsealed))
+    sha256 = hashlib.sha256(line).hexdigest()
+    return Entry(seq, at, kind, json.loads(unsealed), sha256, start, len(line)), line
 
 
 def _is_there(path: Path, file: IO[Any]) -> bool:

@@ -61,10 +61,8 @@ def merge(
     run.know(Collected(tests))
     disturbances = list(_disturbances(pieces))
     for each in pieces:
-        for line in each.lines:
-            run.take_over("test", _line(each, line, disturbances))
-        for spent in each.spent:
-            run.take_over(SPENT, spent)
+        run.take_over(("test", _line(each, line, disturbances)) for line in each.lines)
+        run.take_over((SPENT, spent) for spent in each.spent)
         run.others |= dict.fromkeys(each.others)
     return run, run.finish(interrupted=False)
 

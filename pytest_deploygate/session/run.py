@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -109,9 +109,9 @@ class Run:
         self._bound_known = True
         self._append("bound", {"run": self.id, "tests": tests, **more})
 
-    def take_over(self, kind: str, body: Mapping[str, Any]) -> None:
-        """Journal what a shard has recorded."""
-        self._append(kind, {**body, "run": self.id}, wait=False)
+    def take_over(self, lines: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """Journal what shards have recorded: kinds and bodies of lines. Raises JournalError."""
+        self._writer.append_all((kind, {**body, "run": self.id}) for kind, body in lines)
 
     def record(self, report: pytest.TestReport) -> str | None:
         """Journal the findings of a test report. Returns a sentence if evidence was lost."""
