@@ -30,7 +30,7 @@ except ImportError:  # PyYAML without libyaml
     from yaml.loader import Loader as _Parser
 
 #: Values (aliases written out) and levels of nesting in one file.
-MOST_VALUES, MOST_LEVELS = 20_000, 50
+MOST_VALUES, MOST_LEVELS = 150_000, 50
 #: Digits of a number: more are no measure of anything, and converting them takes long.
 _MOST_DIGITS = 300
 _TOO_DEEP = f"it is nested deeper than {MOST_LEVELS} levels"
