@@ -8,7 +8,6 @@ from datetime import datetime
 
 from pytest_deploygate.history.change import Part, State
 from pytest_deploygate.lazy import dataclass
-from pytest_deploygate.model import words_for
 
 #: What each figure means, and which lines of the journals it comes from. The page, the help and the documentation say this.
 DEFINITIONS = {
@@ -135,8 +134,3 @@ def _median(values: Sequence[float | None], why: str) -> Median:
 
 def _most_common(reasons: Sequence[str]) -> str:
     return max(sorted(set(reasons)), key=reasons.count, default="")
-
-
-def words(seconds: float | None, why: str) -> str:
-    """Format a time for people; a time that is unknown with its reason."""
-    return f"unknown: {why}" if seconds is None else words_for(seconds)

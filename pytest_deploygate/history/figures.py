@@ -73,14 +73,14 @@ class ItemTrend:
         return self.differing / self.pairs if self.pairs else None
 
 
-def items(parts: Sequence[Part]) -> list[ItemTrend]:
+def trends(parts: Sequence[Part]) -> list[ItemTrend]:
     """Return every item that any run measured, by inventory, those that held most decisions first."""
     found: defaultdict[tuple[str, str], list[tuple[datetime, ItemFigures]]] = defaultdict(list)
     for part in parts:
         for item, figures in part.items.items():
             found[part.inventory, item].append((part.first, figures))
-    trends = [_trend(inventory, item, mine) for (inventory, item), mine in found.items()]
-    return sorted(trends, key=lambda t: (t.inventory, -t.held, -t.differing, t.item))
+    all_of_them = [_trend(inventory, item, mine) for (inventory, item), mine in found.items()]
+    return sorted(all_of_them, key=lambda t: (t.inventory, -t.held, -t.differing, t.item))
 
 
 def _trend(inventory: str, item: str, mine: Sequence[tuple[datetime, ItemFigures]]) -> ItemTrend:

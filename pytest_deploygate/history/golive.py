@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from pytest_deploygate.decision.incidents import OVER, Event, State, Times, What, all_of
+from pytest_deploygate.decision.incidents import Event, Incident, State, Times, What, all_of
 from pytest_deploygate.history import change
 from pytest_deploygate.history.change import Deployment, IncidentFigures
 from pytest_deploygate.history.runs import Run
@@ -117,17 +117,27 @@ def _incidents(events: Sequence[Event], began: datetime) -> Iterator[IncidentFig
         if incident.opened.wall < began:
             continue
         decided = next((e for e in incident.events if e.what is What.DECIDED), None)
-        over = incident.state in (*OVER, State.AFTER)
-        restored = [e for e in incident.events if _restores(e)] if over else []
+        restored = _restored(incident)
         yield IncidentFigures(
             incident.id,
             incident.opened.wall,
             elapsed_s(incident.opened, decided.at) if decided else None,
-            elapsed_s(incident.opened, restored[-1].at) if restored else None,
+            elapsed_s(incident.opened, restored.at) if restored else None,
         )
 
 
-def _restores(event: Event) -> bool:
-    if event.what is What.ROLLED_BACK:
-        return True
-    return event.what in (What.OBSERVED, What.DECIDED) and event.says == Outcome.GO
+def _restored(incident: Incident) -> Event | None:
+    """Return what ended an incident for its users: the verified rollback, or the first GO since it opened last."""
+    if incident.state in (State.AFTER, State.ROLLED_BACK):
+        return next((e for e in reversed(incident.events) if e.what is What.ROLLED_BACK), None)
+    if incident.state is not State.PASSED:
+        return None
+    opened = max(n for n, event in enumerate(incident.events) if event.what is What.OPENED)
+    return next(
+        (
+            event
+            for event in incident.events[opened:]
+            if event.what in (What.OBSERVED, What.DECIDED) and event.says == Outcome.GO
+        ),
+        None,
+    )

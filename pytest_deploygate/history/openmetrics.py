@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pytest_deploygate.history.change import State
-from pytest_deploygate.history.dora import Dora, dora
-from pytest_deploygate.history.figures import ItemTrend, items
+from pytest_deploygate.history.dora import Dora
+from pytest_deploygate.history.figures import ItemTrend
 from pytest_deploygate.history.folders import Kind
 from pytest_deploygate.history.reading import History
 from pytest_deploygate.lazy import dataclass
@@ -63,10 +63,9 @@ def _families(history: History) -> Iterator[Family]:
         [({"kind": "counted"}, history.folders), *(({"kind": kind.value}, notes[kind]) for kind in Kind)],
     )
     yield from _of_changes(history)
-    yield from _of_dora(dora(history.parts))
-    found = items(history.parts)
-    yield from _of_items(found)
-    yield from _of_readings(found)
+    yield from _of_dora(history.dora)
+    yield from _of_items(history.items)
+    yield from _of_readings(history.items)
 
 
 def _of_changes(history: History) -> Iterator[Family]:
@@ -78,21 +77,19 @@ def _of_changes(history: History) -> Iterator[Family]:
     )
 
 
-def _of_dora(found: Iterable[Dora]) -> Iterator[Family]:
-    all_ = list(found)
-
+def _of_dora(found: Sequence[Dora]) -> Iterator[Family]:
     def each(name: str, said: str, values: Iterable[float | None], unit: str = "") -> Family:
         return _family(
-            name, said, [(_of(one.inventory), value) for one, value in zip(all_, values, strict=True)], unit
+            name, said, [(_of(one.inventory), value) for one, value in zip(found, values, strict=True)], unit
         )
 
-    yield each("deploygate_changes", "Changes with a record.", [one.changes for one in all_])
+    yield each("deploygate_changes", "Changes with a record.", [one.changes for one in found])
     yield _family(
         "deploygate_deployments",
         "Changes that went live, by what became of them.",
         [
             sample
-            for one in all_
+            for one in found
             for sample in (
                 (_of(one.inventory) | {"outcome": State.SUCCEEDED.value}, one.deployments - one.failed),
                 (_of(one.inventory) | {"outcome": State.FAILED.value}, one.failed),
@@ -103,49 +100,47 @@ def _of_dora(found: Iterable[Dora]) -> Iterator[Family]:
     yield each(
         "deploygate_last_go_live_timestamp_seconds",
         "When the last deployment began to go live.",
-        [one.last.timestamp() if one.last else None for one in all_],
+        [one.last.timestamp() if one.last else None for one in found],
         "seconds",
     )
     yield each(
         "deploygate_deployments_per_week",
         "Deployments per week between the first and the last.",
-        [one.per_week for one in all_],
+        [one.per_week for one in found],
     )
     yield each(
         "deploygate_lead_time_median_seconds",
         "Median time from commit to the GO of go-live.",
-        [one.lead_time.seconds for one in all_],
+        [one.lead_time.seconds for one in found],
         "seconds",
     )
     yield each(
         "deploygate_change_failure_ratio",
         "Share of deployments with an incident or a rollback.",
-        [one.failure_rate for one in all_],
+        [one.failure_rate for one in found],
         "ratio",
     )
     yield each(
         "deploygate_time_to_restore_median_seconds",
         "Median time from the opening of an incident to its end.",
-        [one.restore.seconds for one in all_],
+        [one.restore.seconds for one in found],
         "seconds",
     )
     yield each(
-        "deploygate_incidents_open", "Incidents that are not over.", [one.open_incidents for one in all_]
+        "deploygate_incidents_open", "Incidents that are not over.", [one.open_incidents for one in found]
     )
     yield each(
         "deploygate_go_live_to_decision_median_seconds",
         "Median time from the begin of the go-live to its GO or ROLLBACK.",
-        [one.decision.seconds for one in all_],
+        [one.decision.seconds for one in found],
         "seconds",
     )
 
 
-def _of_items(found: Iterable[ItemTrend]) -> Iterator[Family]:
-    all_ = list(found)
-
+def _of_items(found: Sequence[ItemTrend]) -> Iterator[Family]:
     def each(name: str, said: str, values: Iterable[float | None], unit: str = "") -> Family:
         return _family(
-            name, said, [(_item(one), value) for one, value in zip(all_, values, strict=True)], unit
+            name, said, [(_item(one), value) for one, value in zip(found, values, strict=True)], unit
         )
 
     yield _family(
@@ -153,32 +148,32 @@ def _of_items(found: Iterable[ItemTrend]) -> Iterator[Family]:
         "Runs that measured an item, by verdict.",
         [
             (_item(one) | {"verdict": verdict.value}, count)
-            for one in all_
+            for one in found
             for verdict, count in sorted(one.verdicts.items())
         ],
     )
     yield each(
         "deploygate_item_duration_median_seconds",
         "Median of the changes' medians of an item's duration.",
-        [one.seconds.median for one in all_],
+        [one.seconds.median for one in found],
         "seconds",
     )
     yield each(
         "deploygate_item_duration_last_seconds",
         "Duration of an item in its last run.",
-        [one.seconds.last for one in all_],
+        [one.seconds.last for one in found],
         "seconds",
     )
     yield each(
         "deploygate_item_flaky_ratio",
         "Share of comparable pairs of runs in which the verdict differs.",
-        [one.unsteady for one in all_],
+        [one.unsteady for one in found],
         "ratio",
     )
     yield each(
-        "deploygate_item_decisions", "Decisions with the item in scope.", [one.decided for one in all_]
+        "deploygate_item_decisions", "Decisions with the item in scope.", [one.decided for one in found]
     )
-    yield each("deploygate_item_held_decisions", "Decisions that the item held.", [one.held for one in all_])
+    yield each("deploygate_item_held_decisions", "Decisions that the item held.", [one.held for one in found])
 
 
 def _of_readings(found: Iterable[ItemTrend]) -> Iterator[Family]:
@@ -226,13 +221,13 @@ def _lines(families: Iterable[Family]) -> Iterator[str]:
             yield f"# UNIT {family.name} {family.unit}"
         yield f"# HELP {family.name} {family.help}"
         for labels, value in family.samples.items():
-            said = ",".join(f'{name}="{_escaped(text_)}"' for name, text_ in labels)
+            said = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels)
             yield f"{family.name}{{{said}}} {_number(value)}"
     yield "# EOF"
 
 
-def _escaped(text_: str) -> str:
-    return text_.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 
 def _number(value: float) -> str:

@@ -8,6 +8,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import cached_property
 
 from pytest_deploygate import journal
 from pytest_deploygate.decision import incident_log
@@ -15,6 +16,8 @@ from pytest_deploygate.decision.incidents import Event
 from pytest_deploygate.decision.unfinished import ROLLBACK
 from pytest_deploygate.history import golive, runs
 from pytest_deploygate.history.change import ItemFigures, Key, Part, Values
+from pytest_deploygate.history.dora import Dora, dora
+from pytest_deploygate.history.figures import ItemTrend, trends
 from pytest_deploygate.history.folders import Folder, Kind, Note
 from pytest_deploygate.history.golive import Happened
 from pytest_deploygate.history.runs import Items, Run
@@ -31,7 +34,21 @@ class History:
 
     parts: Sequence[Part]
     notes: Sequence[Note]
-    folders: int
+
+    @property
+    def folders(self) -> int:
+        """The number of folders that are in the figures."""
+        return len({part.folder for part in self.parts})
+
+    @cached_property
+    def items(self) -> Sequence[ItemTrend]:
+        """Every item that any run measured, by inventory."""
+        return trends(self.parts)
+
+    @cached_property
+    def dora(self) -> Sequence[Dora]:
+        """DORA's figures of each inventory."""
+        return dora(self.parts)
 
 
 def read(found: Iterable[Folder | Note]) -> History:
@@ -39,7 +56,6 @@ def read(found: Iterable[Folder | Note]) -> History:
     parts: list[Part] = []
     notes: list[Note] = []
     owners: dict[tuple[str, str], str] = {}
-    count = 0
     for one in found:
         if isinstance(one, Note):
             notes.append(one)
@@ -56,11 +72,10 @@ def read(found: Iterable[Folder | Note]) -> History:
             why = f"has runs of {mine[0].change} on the inventory of {twice[0]} too: not counted"
             notes.append(Note(str(one.path), Kind.TWICE, why))
             continue
-        count += bool(mine)
         owners |= {(part.change, part.inventory): part.folder for part in mine}
         parts += mine
         notes += said
-    return History(sorted(parts, key=lambda part: part.first), notes, count)
+    return History(sorted(parts, key=lambda part: part.first), notes)
 
 
 def _cause(error: JournalError, folder: Folder) -> str:

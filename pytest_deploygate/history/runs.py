@@ -64,7 +64,7 @@ class Run:
         for finding in listed(body["findings"]):
             item, verdict = text(finding["item"]), Verdict(finding["verdict"])
             numbers = {
-                (text(finding["target"]), text(one["name"]), text(one["unit"])): value
+                (text(finding["target"]), text(one["name"]), text(one.get("unit", ""))): value
                 for one in listed(finding["readings"])
                 if (value := as_number(one["value"])) is not None
             }

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from pytest_deploygate.history.change import Deployment, Part
-from pytest_deploygate.history.dora import DEFINITIONS, Dora, Median, dora
-from pytest_deploygate.history.figures import ItemTrend, Trend, items
+from pytest_deploygate.history.dora import DEFINITIONS, Dora, Median
+from pytest_deploygate.history.figures import ItemTrend, Trend
 from pytest_deploygate.history.folders import Note
 from pytest_deploygate.history.reading import History
 from pytest_deploygate.report.leaving import leaving
@@ -17,8 +17,8 @@ def plain(history: History) -> dict[str, Any]:
     """Return everything as plain JSON types; texts are masked as all that leaves."""
     return {
         "changes": [_part(part) for part in history.parts],
-        "dora": [_dora(one) for one in dora(history.parts)],
-        "items": [_item(one) for one in items(history.parts)],
+        "dora": [_dora(one) for one in history.dora],
+        "items": [_item(one) for one in history.items],
         "folders": {"counted": history.folders, "notes": [_note(note) for note in history.notes]},
         "definitions": dict(DEFINITIONS),
     }

@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from pytest_deploygate.history import plots
 from pytest_deploygate.history.change import Key, Part, State
-from pytest_deploygate.history.dora import Dora, Median, dora
-from pytest_deploygate.history.figures import ItemTrend, Trend, items
+from pytest_deploygate.history.dora import Dora, Median
+from pytest_deploygate.history.figures import ItemTrend, Trend
 from pytest_deploygate.history.folders import Note
 from pytest_deploygate.history.reading import History
 from pytest_deploygate.lazy import dataclass
@@ -87,7 +87,7 @@ class ChangeRow:
 
 def inventories(history: History) -> list[Inventory]:
     """Return the figures of every inventory."""
-    return [_inventory(one, history.parts) for one in dora(history.parts)]
+    return [_inventory(one, history.parts) for one in history.dora]
 
 
 def _inventory(one: Dora, parts: Sequence[Part]) -> Inventory:
@@ -184,7 +184,7 @@ def _change(part: Part) -> ChangeRow:
 
 def item_rows(history: History, numbers: int, most: int) -> tuple[list[ItemRow], int]:
     """Return the first items with so many numbers of each, and how many items are left out."""
-    found = items(history.parts)
+    found = history.items
     return [_item(one, numbers) for one in found[:most]], max(0, len(found) - most)
 
 
@@ -246,7 +246,7 @@ def _grown(trend: Trend, by: str) -> str:
 
 def standing_out(history: History) -> list[tuple[str, list[str]]]:
     """Return what deserves a look: items that held most, that are unsteady, and numbers that moved."""
-    found = items(history.parts)
+    found = history.items
     held = sorted((one for one in found if one.held), key=lambda one: -one.held)
     unsteady = sorted((one for one in found if one.differing), key=lambda one: -(one.unsteady or 0.0))
     numbers = [

@@ -93,17 +93,21 @@ def _of(found: History, inventory: str | None) -> History:
 
 
 def _write(found: History, html: Path | None, openmetrics: Path | None) -> None:
+    if html:
+        from pytest_deploygate.history import page  # noqa: PLC0415 (start time)
+
+        _save(html, page.render(found))
+    if openmetrics:
+        from pytest_deploygate.history import openmetrics as metrics  # noqa: PLC0415 (start time)
+
+        _save(openmetrics, metrics.text(found))
+
+
+def _save(file: Path, text: str) -> None:
     try:
-        if html:
-            from pytest_deploygate.history import page  # noqa: PLC0415 (start time)
-
-            write_whole(html, page.render(found))
-        if openmetrics:
-            from pytest_deploygate.history import openmetrics as metrics  # noqa: PLC0415 (start time)
-
-            write_whole(openmetrics, metrics.text(found))
+        write_whole(file, text)
     except OSError as error:
-        raise Refused(f"{error.filename or html} cannot be written: {error.strerror}") from None
+        raise Refused(f"{file} cannot be written: {error.strerror}") from None
 
 
 def _print(found: History, *, as_json: bool, everything: bool, files: list[Path]) -> None:
