@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -59,8 +60,8 @@ def below(out: Path) -> Iterator[Folder | Note]:
 def given(paths: Sequence[Path]) -> Iterator[Folder | Note]:
     """Yield the folders that were named; a folder of changes stands for those in it."""
     for path in _once(paths):
-        is_one = os.path.lexists(path / FILE) or path.resolve().name == SHARDS
-        if not is_one and any(path.glob(f"*/{FILE}")):
+        is_one = os.path.lexists(path / FILE) or path.resolve().name == SHARDS or (path / SHARDS).exists()
+        if not is_one and any(itertools.chain(path.glob(f"*/{FILE}"), path.glob(f"*/{SHARDS}"))):
             yield from _inside(path, named=False)
         else:
             yield from _one(path, "")
@@ -80,7 +81,7 @@ def _one(path: Path, named: str) -> Iterator[Folder | Note]:
     whole = path.resolve()
     there = os.path.lexists(path / FILE)
     if whole.parent.name == SHARDS or (whole.name == SHARDS and not there):
-        yield Note(str(path), Kind.SHARDED, "a part of a sharded run, which is no change: not counted")
+        yield part(path)
     elif _ASIDE.search(whole.name):
         yield Note(str(path), Kind.ASIDE, "by --fresh: not counted")
     elif there:
@@ -93,6 +94,11 @@ def _one(path: Path, named: str) -> Iterator[Folder | Note]:
         )
     else:
         yield Note(str(path), Kind.EMPTY, f"has no {FILE}: not counted")
+
+
+def part(path: Path) -> Note:
+    """Say that a folder is one of the parts that make a change once they are merged."""
+    return Note(str(path), Kind.SHARDED, "a part of a sharded run, which is no change: not counted")
 
 
 def _once(paths: Iterable[Path]) -> list[Path]:

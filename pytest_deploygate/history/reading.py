@@ -14,7 +14,7 @@ from pytest_deploygate import journal
 from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event
 from pytest_deploygate.decision.unfinished import ROLLBACK
-from pytest_deploygate.history import golive, runs
+from pytest_deploygate.history import folders, golive, runs
 from pytest_deploygate.history.change import ItemFigures, Key, Part, Values
 from pytest_deploygate.history.dora import Dora, dora
 from pytest_deploygate.history.figures import ItemTrend, trends
@@ -132,6 +132,8 @@ def _change(folder: Folder) -> tuple[list[Part], list[Note]]:
         reader.take(entry)
     if not reader.runs or reader.latest is None:
         return [], [Note(path, Kind.EMPTY, "its journal has no run: not counted")]
+    if any(run.part for run in reader.runs.values()):
+        return [], [folders.part(folder.path)]
     changes = list(dict.fromkeys(run.change for run in reader.runs.values()))
     if len(changes) > 1:
         others = ", ".join(changes[:4])

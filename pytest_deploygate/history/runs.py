@@ -31,7 +31,7 @@ class Found:
 
 @dataclass()
 class Run:
-    """A run. `same` is equal in runs of the same commit, inventory and checklist; None where that cannot be told."""
+    """A run. `part` is true for one of the shards of a run. `same` is equal in runs of the same commit, inventory and checklist; None where that cannot be told."""
 
     change: str
     inventory: str
@@ -40,6 +40,7 @@ class Run:
     scope: frozenset[str]
     go_live: str
     named: bool
+    part: bool
     same: tuple[Any, ...] | None
     committed: datetime | None
     no_commit: str
@@ -110,6 +111,7 @@ def begun(body: Mapping[str, Any], at: datetime, known: dict[str, Items]) -> Run
         scope=frozenset(texts(body["scope_items"])),
         go_live=text(body["policy"]["rollback_from"]),
         named=bool(text(body["scope"])),
+        part=bool(body.get("shard")),
         same=same,
         committed=committed,
         no_commit=no_commit,

@@ -46,6 +46,7 @@ class Change:
         self.folder, self.name, self.at, self.inventory, self.commit = folder, name, at, inventory, commit
         self.committed: str | None = (at - timedelta(hours=3)).isoformat()
         self.dirty: list[str] = []
+        self.more: dict[str, Any] = {}
         self.count = 0
 
     def write(self, kind: str, body: Mapping[str, Any]) -> None:
@@ -141,6 +142,7 @@ class Change:
             "not_applicable": {}, "policy": {"rollback_from": "golive", "decision_valid_s": 86400.0},
             "waived_exit": False, "kept": [], "resumes": False, "waivers": [], "weakenings": [], "windows": {},
             "chained": False, "who": "deployer", "host": "runner", "versions": {},
+            **self.more,
         }  # fmt: skip
 
 

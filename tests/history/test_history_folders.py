@@ -69,6 +69,14 @@ def shards(folder: Path) -> None:
     (folder / FILE).rename(folder / "shards" / "1" / FILE)
 
 
+def shard_elsewhere(folder: Path) -> None:
+    """An artifact of one job, unpacked where a change would be."""
+    no_journal(folder)
+    change = Records(folder.parent).change("CHG-2")
+    change.more = {"shard": {"index": 1, "of": 2}}
+    change.run()
+
+
 def another_change(folder: Path) -> None:
     Records(folder.parent).change("CHG-7", folder="CHG-2").run()
 
@@ -84,6 +92,7 @@ WRONG = [
     (another_change, Kind.FOREIGN, "has runs of several changes (CHG-2, CHG-7)", 0),
     (aside, Kind.ASIDE, "by --fresh", 0),
     (shards, Kind.SHARDED, "merge them first", 0),
+    (shard_elsewhere, Kind.SHARDED, "a part of a sharded run", 0),
 ]
 
 
@@ -151,8 +160,9 @@ def test_folders_that_are_named(records: Records, tmp_path: Path) -> None:
     whole = reading.read(folders.given([records.out, records.out]))
     assert [part.change for part in whole.parts] == ["CHG-1", "CHG-2"]
     shards(records.out / "CHG-1")
-    part = reading.read(folders.given([records.out / "CHG-1" / "shards" / "1"]))
-    assert [note.kind for note in part.notes] == [Kind.SHARDED]
+    for place in ("CHG-1", "CHG-1/shards", "CHG-1/shards/1", "."):
+        (note,) = reading.read(folders.given([records.out / place])).notes
+        assert note.kind is Kind.SHARDED
     wrong = history(str(records.out / "CHG-3"))
     assert wrong.exit_code == 4
     assert "did you mean 'CHG-1'?" in wrong.stderr
