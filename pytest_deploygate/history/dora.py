@@ -14,8 +14,9 @@ DEFINITIONS = {
     "deployment": (
         "A change that went live on an inventory: its go-live phase began, and then a run of that whole phase was decided GO, "
         "an incident opened, or a rollback was begun. The go-live phase is the policy's rollback_from. It begins with the first "
-        "run that asks for it by name (line `run`); else with the run of the whole checklist that was decided GO, or with "
-        "the begin of a rollback (line `rollback`). A change whose go-live began without any of these is not settled, and "
+        "run that asks for it by name (line `run`); without one, with a run of the whole checklist that was decided GO, with a "
+        "run of named phases or items in which an incident opened, or with the run of the incident that was rolled back (lines "
+        "`incident`, `rollback`), whichever is first. A change whose go-live began without any of these is not settled, and "
         "in no figure. Runs without --change are no change."
     ),
     "deployment_frequency": (

@@ -26,12 +26,9 @@ class Happened:
 
 def deployment(runs: Sequence[Run], happened: Happened) -> Deployment:
     """Compute it from the runs on one inventory, in their order, and what happened meanwhile."""
-    began = next((run.started for run in runs if run.asks_go_live), None)
-    go = _first_go(runs, happened.events, began)
-    if began is None and go:
-        began = go[1].started
-    if began is None and happened.rollbacks:
-        began = happened.rollbacks[0]  # nobody goes back who was not live
+    named = next((run.started for run in runs if run.asks_go_live), None)
+    go = _first_go(runs, happened.events, named)
+    began = named or min(_signs(runs, happened, go[1] if go else None), default=None)
     if began is None:
         return Deployment(change.State.NOT_LIVE)
     incidents = tuple(_incidents(happened.events, began))
@@ -56,6 +53,28 @@ def deployment(runs: Sequence[Run], happened: Happened) -> Deployment:
     )
 
 
+def _signs(runs: Sequence[Run], happened: Happened, go: Run | None) -> Iterator[datetime]:
+    """Yield when users were on the new system although no run asked for the go-live phase by name.
+
+    A run that was decided GO; a run of named phases or items in which an incident opened, as one does where users are on
+    the new system; and of a rollback, since nobody goes back who was not live, the run of its incident.
+    """
+    if go:
+        yield go.started
+    opened = [event.at.wall for event in happened.events if event.what is What.OPENED]
+    for at in opened:
+        if (run := _running(runs, at)) and run.named:
+            yield run.started
+    for back in happened.rollbacks:
+        run = next((_running(runs, at) for at in reversed(opened) if at <= back), None)
+        yield run.started if run else back
+
+
+def _running(runs: Sequence[Run], at: datetime) -> Run | None:
+    """Return the last run that had begun at a time."""
+    return next((run for run in reversed(runs) if run.started <= at), None)
+
+
 def _first_go(
     runs: Sequence[Run], events: Sequence[Event], began: datetime | None
 ) -> tuple[datetime, Run] | None:
@@ -78,9 +97,8 @@ def _first_go(
             or event.at.wall < began
         ):
             continue
-        before = [number for number, run in enumerate(runs) if run.started <= event.at.wall]
-        if before:
-            found.append((event.at.wall, before[-1]))
+        if run := _running(runs, event.at.wall):
+            found.append((event.at.wall, runs.index(run)))
     if not found:
         return None
     at, number = min(found)

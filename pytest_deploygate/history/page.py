@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_deploygate import __version__
-from pytest_deploygate.history import view
+from pytest_deploygate.history import rows, view
 from pytest_deploygate.history.change import State
 from pytest_deploygate.history.dora import DEFINITIONS
 from pytest_deploygate.history.folders import Kind
@@ -42,13 +42,13 @@ def render(history: History) -> str:
 
 def _least(history: History, numbers: int, most_items: int, most_changes: int) -> int:
     """Return what the page has at least in bytes, so that it is not rendered in vain."""
-    rows = [min(len(one.readings), numbers) + 1 if numbers else 0 for one in history.items[:most_items]]
-    return _ITEM * len(rows) + _NUMBER * sum(rows) + _CHANGE * min(len(history.parts), most_changes)
+    numbered = [min(len(one.readings), numbers) + 1 if numbers else 0 for one in history.items[:most_items]]
+    return _ITEM * len(numbered) + _NUMBER * sum(numbered) + _CHANGE * min(len(history.parts), most_changes)
 
 
 def _finished(history: History, numbers: int, most_items: int, most_changes: int) -> str:
     css = html.style()[0] + html.source("history.css")
-    rows, left_out = view.item_rows(history, numbers, most_items)
+    shown, left_out = rows.item_rows(history, numbers, most_items)
     changes = view.change_rows(history.parts)
     states = [part.deployment.state for part in history.parts if part.numbered]
     body = html.template("history.html.j2").render(
@@ -64,8 +64,8 @@ def _finished(history: History, numbers: int, most_items: int, most_changes: int
         notes=view.notes(history),
         damaged=sum(note.kind is Kind.DAMAGED for note in history.notes),
         inventories=view.inventories(history),
-        standing_out=view.standing_out(history),
-        rows=rows,
+        standing_out=rows.standing_out(history),
+        rows=shown,
         left_out=left_out,
         numbers=numbers,
         changes=changes[:most_changes],

@@ -151,3 +151,30 @@ def test_a_hold_by_a_person_ends_nothing_and_a_go_does(records: Records) -> None
     assert found.decision.seconds is not None
     assert found.decision.seconds > 240
     assert found.lead_time.seconds is not None
+
+
+def test_an_incident_of_a_later_phase_shows_that_users_were_there(records: Records) -> None:
+    """As people who measure single items after go-live: no run asks for the go-live phase itself."""
+    change = records.change("CHG-1").run("phase2").later(days=1)
+    began = change.at
+    change.run("items phase2.lag", items=("phase2.lag",), verdicts={"phase2.lag": Verdict.FAIL})
+    change.incident(What.OPENED, "HOLD").later(seconds=40).incident(
+        What.DECIDED, "ROLLBACK", by="deployment-lead"
+    )
+    change.rollback().later(seconds=60).incident(What.ROLLED_BACK)
+    (part,) = records.read().parts
+    one = part.deployment
+    assert (one.state, one.rolled_back, one.outcome) == (State.FAILED, True, "ROLLBACK")
+    assert one.began is not None
+    assert (one.began - began).total_seconds() == 10
+    assert figures(records).restore.seconds == pytest.approx(130)
+
+
+def test_a_rollback_shows_it_also_after_a_run_of_everything(records: Records) -> None:
+    change = records.change("CHG-1").run("", verdicts=FAILED).incident(What.OPENED, "HOLD")
+    (part,) = records.read().parts
+    assert part.deployment.state is State.NOT_LIVE
+    change.incident(What.DECIDED, "ROLLBACK", by="deployment-lead").rollback().incident(What.ROLLED_BACK)
+    (part,) = records.read().parts
+    assert (part.deployment.state, part.deployment.began) == (State.FAILED, part.first)
+    assert figures(records).restore.known == 1

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from pytest_deploygate.cli.show.columns import columns
-from pytest_deploygate.history import view
+from pytest_deploygate.history import rows, view
 from pytest_deploygate.history.reading import History
 from pytest_deploygate.report import words
 
@@ -25,27 +25,40 @@ def tables(history: History, *, everything: bool) -> None:
         for figure in inventory.figures:
             figures.add_row(figure.name, figure.value, figure.rests_on)
         console.print(figures)
-    rows = view.change_rows(history.parts)
-    shown = rows if everything else rows[:CHANGES]
-    if shown:
-        changes = columns("change", "inventory", "state", "go-live", "decision", "incidents")
-        for row in shown:
-            changes.add_row(row.change, row.inventory, row.state.value, row.began, row.decided, row.incidents)
-        console.print()
-        console.print(changes)
-        _more(len(rows) - len(shown), "older change")
-    found, left_out = view.item_rows(history, 0, len(history.parts) * 10**6 if everything else ITEMS)
-    if found:
-        table = columns("item", "inventory", "verdicts", "takes", "verdict differed in", "held")
-        for one in found:
-            table.add_row(
-                one.item, one.inventory, one.tally, one.took, one.steady.partition(":")[0], one.held
-            )
-        console.print()
-        console.print(table)
-        _more(left_out, "more item")
+    several = len({part.inventory for part in history.parts}) > 1
+    _changes(console, history, several, everything=everything)
+    _items(console, history, several, everything=everything)
     for line in _out(history):
         click.echo(line)
+
+
+def _changes(console: Console, history: History, several: bool, *, everything: bool) -> None:
+    found = view.change_rows(history.parts)
+    shown = found if everything else found[:CHANGES]
+    if not shown:
+        return
+    table = columns(
+        "change", *(["inventory"] if several else []), "state", "go-live", "decision", "incidents"
+    )
+    for row in shown:
+        place = [row.inventory] if several else []
+        table.add_row(row.change, *place, row.state.value, row.began, row.decided, row.incidents)
+    console.print()
+    console.print(table)
+    _more(len(found) - len(shown), "older change")
+
+
+def _items(console: Console, history: History, several: bool, *, everything: bool) -> None:
+    found, left_out = rows.item_rows(history, 0, len(history.items) if everything else ITEMS)
+    if not found:
+        return
+    table = columns("item", *(["inventory"] if several else []), "verdicts", "takes", "differed", "held")
+    for one in found:
+        place = [one.inventory] if several else []
+        table.add_row(one.item, *place, one.tally, one.took, one.steady.partition(":")[0], one.held)
+    console.print()
+    console.print(table)
+    _more(left_out, "more item")
 
 
 def _more(count: int, what: str) -> None:
@@ -54,7 +67,7 @@ def _more(count: int, what: str) -> None:
 
 
 def _out(history: History) -> Iterator[str]:
-    for name, lines in view.standing_out(history)[2:]:
+    for name, lines in rows.standing_out(history)[2:]:
         if lines:
             yield f"\n{name}:"
             yield from (f"  {line}" for line in lines)
