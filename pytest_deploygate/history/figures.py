@@ -120,7 +120,8 @@ def over(values: Sequence[tuple[datetime, Values]], least: float = 0.0) -> Trend
         band = noise.band(medians[-2], medians[:-2])
         above, below = medians[-1] - band.high, band.low - medians[-1]
         moved = 0 if max(above, below) <= least else 1 if above > 0 else -1
-        because = band.source
+        few = len(medians) <= noise.ENOUGH
+        because = f"bound of {noise.BOUND:.0%}: the noise is not known yet" if few else band.source
     points = tuple((at, one.median) for at, one in values)
     varies = max(medians) - min(medians) > least
     return Trend(

@@ -18,6 +18,8 @@ _TOP, _HALF, _BOTTOM, _HEIGHT = 2, 24, 46, 64
 _BARS_TOP, _BARS_BOTTOM, _BARS_HEIGHT = 18, 78, 96
 _LINE_HEIGHT, _LINE_MARGIN = 30, 3
 _MOST = 200
+#: A single bar is not as wide as the page.
+_FEWEST_BARS = 12
 
 
 def deployments(found: Sequence[Deployment]) -> Markup:
@@ -52,7 +54,7 @@ def bars(title: str, found: Sequence[tuple[datetime, float]]) -> Markup:
     shown = found[-_MOST:]
     values = [value for _, value in shown]
     high = max(values) or 1.0
-    wide = WIDE / len(shown)
+    wide = WIDE / max(len(shown), _FEWEST_BARS)
 
     def bar(number: int, value: float) -> str:
         y = _BARS_BOTTOM - value / high * (_BARS_BOTTOM - _BARS_TOP)
@@ -67,7 +69,11 @@ def bars(title: str, found: Sequence[tuple[datetime, float]]) -> Markup:
         yield rule(_BARS_BOTTOM)
         yield area(_BARS_BOTTOM, [drawn])
         yield text(0, _BARS_TOP - 6, f"highest {say.duration(max(values))}", kind="axis")
-        yield from _ends(shown[0][0], shown[-1][0], _BARS_HEIGHT - 4)
+        first, last = shown[0][0], shown[-1][0]
+        if len(shown) < _FEWEST_BARS:  # they end before the right edge
+            yield text(0, _BARS_HEIGHT - 4, f"{first:%Y-%m-%d} to {last:%Y-%m-%d}", kind="axis")
+        else:
+            yield from _ends(first, last, _BARS_HEIGHT - 4)
 
     said = (
         f"{title}: {say.count(len(shown), 'change')}, lowest {say.duration(min(values))}, "

@@ -69,7 +69,7 @@ def read(found: Iterable[Folder | Note]) -> History:
             owners[part.change, part.inventory] for part in mine if (part.change, part.inventory) in owners
         ]
         if twice:
-            why = f"has runs of {mine[0].change} on the inventory of {twice[0]} too: not counted"
+            why = f"has the change {mine[0].change} on the same inventory as {twice[0]}: not counted"
             notes.append(Note(str(one.path), Kind.TWICE, why))
             continue
         owners |= {(part.change, part.inventory): part.folder for part in mine}

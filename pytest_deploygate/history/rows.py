@@ -48,6 +48,7 @@ class ItemRow:
     ran: str
     took: str
     steady: str
+    differed: str
     held: str
     numbers: tuple[Measured, ...]
     more: int
@@ -72,7 +73,8 @@ def _item(one: ItemTrend, numbers: int) -> ItemRow:
         tally=", ".join(f"{count:,} {say.verdict(v)}" for v in Verdict if (count := one.verdicts.get(v, 0))),
         ran=f"{say.count(one.runs, 'run')} in {say.count(one.changes, 'change')}",
         took=f"{say.measured(took)}{_moved(one.seconds, ', ')}",
-        steady=steady(one),
+        steady=f"verdict differed in {steady(one)}" if one.pairs else f"steadiness {steady(one)}",
+        differed=f"{one.differing:,} of {say.count(one.pairs, 'pair')}" if one.pairs else "unknown",
         held=_held(one),
         numbers=(_number(_DURATION, one.seconds), *shown) if numbers else (),
         more=len(readings) - len(shown),

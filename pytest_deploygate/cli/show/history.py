@@ -55,7 +55,7 @@ def _items(console: Console, history: History, several: bool, *, everything: boo
     table = columns("item", *(["inventory"] if several else []), "verdicts", "takes", "differed", "held")
     for one in found:
         place = [one.inventory] if several else []
-        table.add_row(one.item, *place, one.tally, one.took, one.steady.partition(":")[0], one.held)
+        table.add_row(one.item, *place, one.tally, one.took, one.differed, one.held)
     console.print()
     console.print(table)
     _more(left_out, "more item")
