@@ -124,6 +124,7 @@ class _Reader:
         return self.runs[self._last].inventory
 
 
+@readable()
 def _change(folder: Folder) -> tuple[list[Part], list[Note]]:
     """Read one journal. Raises JournalError."""
     path, reader = str(folder.path), _Reader()
