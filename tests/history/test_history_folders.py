@@ -182,3 +182,18 @@ def test_a_file_that_cannot_be_written_is_one_sentence(records: Records) -> None
         4,
         "Error: nowhere/history.html cannot be written: No such file or directory\n",
     )
+
+
+def test_only_changes_since_a_time(records: Records) -> None:
+    records.change("CHG-1").run("phase2").later(days=9).run()
+    records.change("CHG-2", 3).run()
+
+    def counted(since: str) -> list[str]:
+        return [one["change"] for one in json.loads(history("--json", "--since", since).stdout)["changes"]]
+
+    assert counted("2026-03-01") == ["CHG-1", "CHG-2"]
+    assert counted("2026-03-08") == ["CHG-1"], "it went live later than it began"
+    none = history("--since", "1s")
+    assert (none.exit_code, "the last one is of 2026-03-11" in none.stderr) == (4, True)
+    for wrong in ("3", "2999-01-01", "yesterday"):
+        assert history("--since", wrong).exit_code == 2

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from pytest_deploygate.cli.shared import folders, options
+from pytest_deploygate.cli.shared import arguments, folders, options
 from pytest_deploygate.cli.shared.journals import Damaged
 from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.files import write_whole
 from pytest_deploygate.problems import nearest
+from pytest_deploygate.report import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +30,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command()
 @click.argument("named", nargs=-1, metavar="[FOLDER]...", type=click.Path(path_type=Path))
 @click.option("--inventory", metavar="NAME", help="Only the runs on this inventory.")
+@click.option("--since", metavar="WHEN", help="Only changes that went live, or began, since: 90d, a date.")
 @click.option("--all", "everything", is_flag=True, help="Print every change and item.")
 @click.option("--html", type=_FILE, metavar="FILE", help="Write one page without script.")
 @click.option("--openmetrics", type=_FILE, metavar="FILE", help="Write OpenMetrics text for Prometheus.")
@@ -35,6 +38,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 def history(
     named: tuple[Path, ...],
     inventory: str | None,
+    since: str | None,
     everything: bool,
     html: Path | None,
     openmetrics: Path | None,
@@ -48,13 +52,14 @@ def history(
 
     \b
     deploygate history
-    deploygate history --inventory prod --html history.html
+    deploygate history --inventory prod --since 90d --html history.html
     deploygate history archive/ --openmetrics /var/lib/node_exporter/deploygate.prom
     """
     from pytest_deploygate.history import reading  # noqa: PLC0415 (start time)
     from pytest_deploygate.history.folders import Kind  # noqa: PLC0415 (start time)
 
-    found = _of(reading.read(_folders(named)), inventory)
+    begin = arguments.since(since, datetime.now(UTC)) if since else None
+    found = _since(_of(reading.read(_folders(named)), inventory), begin)
     if not found.parts:
         said = "".join(f"\n{note.folder}: {note.kind.value}: {note.text}" for note in found.notes)
         wrong = any(note.kind is Kind.DAMAGED for note in found.notes)
@@ -89,6 +94,17 @@ def _of(found: History, inventory: str | None) -> History:
     if found.parts and not parts:
         names = sorted({part.inventory for part in found.parts})
         raise Refused(f"--inventory {inventory}: no run was on it{nearest(inventory, names)}")
+    return dataclasses.replace(found, parts=parts)
+
+
+def _since(found: History, begin: datetime | None) -> History:
+    """Leave only the changes that went live, or else began, since a time. Raises Refused if there are none."""
+    if begin is None:
+        return found
+    parts = [part for part in found.parts if (part.deployment.began or part.first) >= begin]
+    if found.parts and not parts:
+        last = max(part.deployment.began or part.first for part in found.parts)
+        raise Refused(f"no change since {words.moment(begin)}: the last one is of {words.moment(last)}")
     return dataclasses.replace(found, parts=parts)
 
 
