@@ -7,6 +7,7 @@ starts a program. The owner of `.git` does not matter: whoever runs the gate alr
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import re
@@ -65,13 +66,14 @@ class State:
     """What a work tree is at: its commit, branch (empty: detached), and the files that differ from the commit.
 
     `dirty` are paths below the top, untracked ones included. `problem` says why something is unknown; `commit` is empty
-    if it is, or if there is none yet.
+    if it is, or if there is none yet. `committed` is the time of the commit in ISO 8601 (UTC), empty if it is unknown.
     """
 
     commit: str = ""
     branch: str = ""
     dirty: tuple[str, ...] = ()
     problem: str = ""
+    committed: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,9 @@ class Asked:
         self._tree = tree
         self._problem = ""
         self._process: subprocess.Popen[bytes] | None = None
+        self._time: subprocess.Popen[bytes] | None = None
         try:
+            self._time = _start(tree, "log", "-1", "--no-show-signature", "--format=%H %cI", "HEAD")
             self._process = _start(
                 tree, "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal",
                 "--ignore-submodules=all",
@@ -128,6 +132,25 @@ class Asked:
 
     def answer(self, without: Path | None = None) -> State:
         """Return the state, apart from the files below one folder. Never raises: what is unknown is said in `problem`."""
+        state = self._answer(without)
+        return dataclasses.replace(state, committed=self._committed(state.commit))
+
+    def _committed(self, commit: str) -> str:
+        """Return the time of the commit; empty if git says none, or was at another commit by then."""
+        if self._time is None:
+            return ""
+        try:
+            out, _ = self._time.communicate(timeout=STATUS_S)
+            found, _, when = out.decode(errors="replace").strip().partition(" ")
+            return datetime.fromisoformat(when).astimezone(UTC).isoformat() if found == commit else ""
+        except subprocess.TimeoutExpired:
+            self._time.kill()
+            self._time.communicate()
+        except (ValueError, OverflowError):  # no commit yet, or one with a time that is none
+            pass
+        return ""
+
+    def _answer(self, without: Path | None) -> State:
         if self._process is None:
             return State(problem=self._problem)
         try:

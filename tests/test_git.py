@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,14 @@ def test_the_folder_of_results_is_left_out(repo: Path) -> None:
 def test_a_detached_head_has_a_commit_and_no_branch(repo: Path) -> None:
     run(repo, "checkout", "-q", "--detach")
     assert (state(repo).commit, state(repo).branch) == (run(repo, "rev-parse", "HEAD"), "")
+
+
+def test_the_time_of_the_commit_is_told_in_utc(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(repo, "commit", "-q", "--amend", "--no-edit", "--date", "2020-01-01T00:00:00Z")
+    then = int(run(repo, "log", "-1", "--format=%ct"))
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    assert datetime.fromisoformat(state(repo).committed) == datetime.fromtimestamp(then, UTC)
+    assert state(repo).committed.endswith("+00:00")
 
 
 def test_no_commit_yet(tmp_path: Path) -> None:

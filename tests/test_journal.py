@@ -142,6 +142,23 @@ def test_an_unfinished_last_line_is_dropped(tmp_path):
     assert [e.kind for e in journal.read(tmp_path)[0]] == ["test", "test", "end"]
 
 
+def test_a_stream_has_the_lines_that_reading_whole_has_and_says_where_it_was_cut(tmp_path):
+    """One line after the other: those before a damaged one have been given out, so the error must come before the end."""
+    raw = written(tmp_path, 3)
+    for cut in range(len(raw) + 1):
+        (tmp_path / FILE).write_bytes(raw[:cut])
+        entries, unfinished = journal.stream(tmp_path)
+        assert list(entries) == journal.read(tmp_path)[0]
+        assert unfinished == (raw[:cut][-1:] not in (b"", b"\n"))
+    (tmp_path / FILE).write_bytes(raw.replace(b'"n":2', b'"n":7'))
+    entries, _ = journal.stream(tmp_path)
+    given_out = [next(entries).seq, next(entries).seq]
+    with pytest.raises(JournalError, match="3: this line was changed"):
+        next(entries)
+    assert given_out == [1, 2]
+    assert list(journal.stream(tmp_path / "nowhere")[0]) == []
+
+
 def test_two_writers_are_refused(tmp_path):
     """While one run writes, another is refused with a message that says what to do; afterwards it succeeds."""
     first = Writer(tmp_path)

@@ -33,7 +33,7 @@ from pytest_deploygate.journal.plain import (
     finding_from_json,
     finding_to_json,
 )
-from pytest_deploygate.journal.reading import read
+from pytest_deploygate.journal.reading import read, stream
 from pytest_deploygate.journal.runs import Segment, TestRecord, condensed, segments
 from pytest_deploygate.journal.signed import SIGNED, noted
 from pytest_deploygate.journal.writer import Writer, locked
@@ -64,5 +64,6 @@ __all__ = [
     "read",
     "readable",
     "segments",
+    "stream",
     "utcnow",
 ]

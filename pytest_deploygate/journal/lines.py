@@ -72,10 +72,15 @@ def holds(point: Entry, before: hashlib._Hash) -> bool:
 
 def chained(raw: bytes, start: int, before: Entry | None, path: Path) -> list[Entry]:
     """Verify and return the complete lines from `start` on; `before` is the entry before them."""
-    entries: list[Entry] = []
+    return list(each(raw, start, before, path))
+
+
+def each(raw: bytes, start: int, before: Entry | None, path: Path) -> Iterator[Entry]:
+    """Verify and yield the complete lines from `start` on, one after the other. Raises JournalError."""
     number, previous = (before.seq, before.sha256) if before else (0, GENESIS)
     digest = None if start else hashlib.sha256()
-    for line in raw[start : raw.rfind(b"\n") + 1].split(b"\n")[:-1]:
+    while (end := raw.find(b"\n", start)) >= 0:
+        line = raw[start:end]
         number += 1
         entry = parse_line(line, number, previous, start, path)
         if digest is not None:
@@ -85,9 +90,8 @@ def chained(raw: bytes, start: int, before: Entry | None, path: Path) -> list[En
                     "Move the folder aside (--fresh) and run again"
                 )
             digest.update(line + b"\n")
-        entries.append(entry)
-        previous, start = entry.sha256, start + len(line) + 1
-    return entries
+        previous, start = entry.sha256, end + 1
+        yield entry
 
 
 def parse(raw: bytes, path: Path) -> tuple[list[Entry], int]:

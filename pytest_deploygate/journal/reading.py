@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_deploygate.files import bounded
@@ -17,6 +18,7 @@ from pytest_deploygate.journal.lines import (
     MOST_BYTES,
     Entry,
     chained,
+    each,
     holds,
     parse,
     parse_line,
@@ -56,6 +58,22 @@ def read(folder: Path) -> tuple[list[Entry], int]:
             "Move the folder aside (--fresh) and run again"
         ) from None
     return [*kept, short, *chained(raw, point.start + point.length + 1, point, path)], whole
+
+
+def stream(folder: Path) -> tuple[Iterator[Entry], bool]:
+    """Return every entry of a journal, one after the other, and whether its last line is unfinished.
+
+    Each line is verified when it is read: what was computed of those before counts only once the end is reached without
+    a JournalError. Without a journal there is no entry.
+    """
+    path = folder / FILE
+    try:
+        raw = bounded.read(path, MOST_BYTES)
+    except FileNotFoundError:
+        return iter(()), False
+    except OSError as error:
+        raise JournalError(f"{path} cannot be read: {error.strerror}") from None
+    return each(raw, 0, None, path), not raw.endswith(b"\n") and bool(raw)
 
 
 def _last_checkpoint(raw: bytes, whole: int, path: Path) -> Entry | None:

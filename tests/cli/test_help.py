@@ -107,7 +107,7 @@ finally:
     assert done.stdout
 
 
-@pytest.mark.parametrize("command", ["diff", "outcome", "report", "sign", "verify"])
+@pytest.mark.parametrize("command", ["diff", "history", "outcome", "report", "sign", "trace", "verify"])
 def test_what_only_reads_a_record_needs_no_pytest_and_no_client(command: str) -> None:
     code = f"import sys, pytest_deploygate.cli.commands.{command}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

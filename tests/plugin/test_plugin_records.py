@@ -363,7 +363,7 @@ def test_two_roles_of_an_attestation_are_two_keys(signing: Project, tmp_path: Pa
 
 
 def test_git_is_started_a_few_times_only(signing: Project, tmp_path: Path) -> None:
-    """A run without records starts it once, one with records three times, however many there are."""
+    """A run without records starts it twice, one with records four times, however many there are."""
     log, real = tmp_path / "log", shutil.which("git")
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "git"
@@ -371,8 +371,8 @@ def test_git_is_started_a_few_times_only(signing: Project, tmp_path: Path) -> No
     program.chmod(0o755)
     path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
     signing.run_process("-m", "phase2", PATH=path)
-    assert len(log.read_text().splitlines()) == 3
+    assert len(log.read_text().splitlines()) == 4
     git(signing.path, "rm", "-q", WAIVER, ATTESTATION)
     log.unlink()
     signing.run_process("-m", "phase2", PATH=path)
-    assert len(log.read_text().splitlines()) == 1
+    assert len(log.read_text().splitlines()) == 2

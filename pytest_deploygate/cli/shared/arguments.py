@@ -49,6 +49,25 @@ def until(text: str, now: datetime) -> datetime:
     return end
 
 
+def since(text: str, now: datetime) -> datetime:
+    """Read when something begins: `90d` before now, `2026-06-01` (the begin of that day, UTC) or an instant.
+
+    Raises click.UsageError: it has another form, or is in the future.
+    """
+    try:
+        if _DATE.fullmatch(text):
+            begin = parse_time(f"{text}T00:00:00Z")
+        elif text[:5].strip("0123456789") == "-":
+            begin = parse_time(text)
+        else:
+            begin = now - parse_duration(text)
+    except (ValueError, OverflowError) as error:
+        raise click.UsageError(f"{error} (or a date such as 2026-06-01, or 90d)") from None
+    if begin > now:
+        raise click.UsageError(f"{text} is in the future")
+    return begin
+
+
 def check_change(change: str) -> str:
     """Return the change id if it can be part of a path. Raises click.UsageError."""
     if change and not _CHANGE.fullmatch(change):
