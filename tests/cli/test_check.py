@@ -97,3 +97,11 @@ def test_secrets_need_not_be_set(root):
     )
     done = checked()
     assert done.exit_code == 0, done.output
+
+
+def test_the_files_may_be_beside_a_repository_s_own_tests(root, monkeypatch):
+    (root / "deploygate").mkdir()
+    for folder in ("suites", "inventories"):
+        (root / folder).rename(root / "deploygate" / folder)
+    done = checked()
+    assert (done.exit_code, done.output.startswith("prod: 6 items")) == (0, True), done.output

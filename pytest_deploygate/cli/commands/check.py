@@ -18,7 +18,7 @@ from pytest_deploygate.cli.shared import arguments, inventories, options, reposi
 from pytest_deploygate.cli.shared.refusals import Command, Refused
 from pytest_deploygate.cli.shared.repository import Tested
 from pytest_deploygate.cli.shared.root import find_root
-from pytest_deploygate.inventory.loader import InventoryError, Loaded, available, load
+from pytest_deploygate.inventory.loader import BESIDE, InventoryError, Loaded, available, load
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import words_for_count
 from pytest_deploygate.redaction import redact
@@ -64,6 +64,8 @@ def check(*, names: tuple[str, ...], file: Path | None, as_json: bool) -> None:
     deploygate check --inventory staging --inventory prod
     """
     root = find_root(Path.cwd())
+    if not available(root) and available(root / BESIDE):
+        root /= BESIDE  # a hook starts at the top of the repository
     found = _found(root, file, names or _all(root))
     if as_json:
         plain = {
