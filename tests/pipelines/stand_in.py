@@ -43,7 +43,7 @@ def main() -> None:
     elif words[:2] == ["-m", "venv"]:
         (Path(words[2]) / "bin").mkdir(parents=True)
         (Path(words[2]) / "bin" / "activate").touch()
-    with open(os.environ["CALLED"], "a", encoding="utf-8") as file:
+    with Path(os.environ["CALLED"]).open("a", encoding="utf-8") as file:
         file.write(json.dumps(called) + "\n")
     what = name if name != "deploygate" else words[0]
     sys.exit(int(os.environ.get(f"EXIT_{what.upper()}", "0")))

@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from workplace import ROOT, TEMPLATES, Workplace, environment, filled
@@ -57,7 +57,9 @@ class Kubernetes:
 class Argo:
     """Steps share the volume."""
 
-    templates = {one["name"]: one for one in read("argo/workflow-template.yaml")["spec"]["templates"]}
+    templates: ClassVar = {
+        one["name"]: one for one in read("argo/workflow-template.yaml")["spec"]["templates"]
+    }
 
     def _step(self, place: Workplace, name: str, values: Mapping[str, object], more: More) -> int:
         container = self.templates[name]["container"]
@@ -135,7 +137,7 @@ class GitLab:
     """Artifacts are unpacked where they were packed."""
 
     text = (TEMPLATES / "deploygate-shards.yml").read_text(encoding="utf-8")
-    inputs = {
+    inputs: ClassVar = {
         "stage": "test",
         "image": "python:3.12-slim",
         **{name: value for name, value in ASKED.items() if name != "phases"},
@@ -170,7 +172,7 @@ class GitLab:
 class Azure:
     """Artifacts have the content of the published folder."""
 
-    jobs = {one["job"]: one for one in read("azure/deploygate-shards.yml")["jobs"]}
+    jobs: ClassVar = {one["job"]: one for one in read("azure/deploygate-shards.yml")["jobs"]}
     attempt = 1
 
     def _values(self, place: Workplace, number: int) -> dict[str, object]:
@@ -219,7 +221,7 @@ class CircleCI:
             kind = next(iter(step)) if isinstance(step, dict) else step
             if kind == "run":
                 command = step["run"] if isinstance(step["run"], str) else step["run"]["command"]
-                code = place.run(BASH, command.replace("/tmp/deploygate-code", mark), told | more)  # noqa: S108
+                code = place.run(BASH, command.replace("/tmp/deploygate-code", mark), told | more)
                 if code:
                     return code
             elif kind == "persist_to_workspace":
