@@ -124,7 +124,7 @@ def test_the_chart_has_the_scripts_of_the_manifests() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"shards": 0},
+        {"shards": 1},  # a whole run, which nobody merges
         {"shards": "4"},
         {"change": "CHG-1"},  # without phases
         {"change": "CHG 1", "phases": "phase2"},
@@ -187,3 +187,18 @@ def test_files_follow_the_schemas_of_their_systems(
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_merge_has_the_secrets_of_the_shards() -> None:
+    """It reads the inventory again, and that refers to them."""
+    shard, gate = (GitHub.jobs[name]["steps"] for name in ("shard", "gate"))
+    given = [step["env"] for step in (*shard, *gate) if "STAGING_DB_PASSWORD" in step.get("env", {})]
+    assert [one["STAGING_DB_PASSWORD"] for one in given] == ["${{ secrets.STAGING_DB_PASSWORD }}"] * 2
+    each = "${{ each secret in parameters.secrets }}"
+    assert [
+        each in step["env"] for job in Azure.jobs.values() for step in job["steps"] if "bash" in step
+    ] == [True] * 2
+    jobs = CircleCI.whole["workflows"]["deploygate"]["jobs"]
+    assert [next(iter(job.values()))["context"] for job in jobs] == ["staging"] * 2
+    assert Jenkins.text.count("credentials('staging-db-password')") == 2
+    assert Argo.templates["merge"]["container"]["envFrom"] == Argo.templates["shard"]["container"]["envFrom"]

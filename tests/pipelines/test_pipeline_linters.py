@@ -110,7 +110,7 @@ def test_the_chart_without_a_change_starts_no_run() -> None:
 
 
 def test_helm_refuses_wrong_values() -> None:
-    assert "shards" in rendered({**RUN, "shards": 0})["refused"]
+    assert "shards" in rendered({**RUN, "shards": 1})["refused"]
     assert "phases" in rendered({"change": "CHG-1234"})["refused"]
 
 
