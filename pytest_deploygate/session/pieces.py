@@ -239,7 +239,7 @@ def _of_another_run(found: Sequence[Piece], environ: Mapping[str, str]) -> Itera
         return
     for each in found:
         if (there := str(each.begin["shard"]["belongs"])) != f"{BELONGS[0]}={run}":
-            yield f"{each.words} is of {there or 'no pipeline run'}, and this is {BELONGS[0]}={run}"
+            yield f"{each.words} is of {there or 'no pipeline run'}, and this is {BELONGS[0]}={run}: run it in this one"
 
 
 def _at(begin: Mapping[str, Any], path: Sequence[str]) -> object:
