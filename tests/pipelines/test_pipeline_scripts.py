@@ -35,10 +35,9 @@ def test_a_red_shard_reaches_the_merge_and_its_code_is_that_of_the_job(system: A
     assert {one["run"] for one in runs} == {merge["run"]}
 
 
-def test_good_shards_and_a_good_merge_are_0(system: Any, tmp_path) -> None:
-    for number in range(1, SHARDS + 1):
-        assert system.shard(Workplace(tmp_path, f"machine-{number}"), number, {}) == 0
-    assert system.merge(Workplace(tmp_path, "merge"), {}) == 0
+def test_a_good_shard_and_a_good_merge_are_0(system: Any, tmp_path) -> None:
+    assert system.shard(Workplace(tmp_path, "machine-1"), 1, {}) == 0
+    assert system.merge(Workplace(tmp_path, "merge"), {"WAIT_S": "0"}) == 0
 
 
 @pytest.mark.parametrize("kind", [GitHub, Azure])
