@@ -37,8 +37,11 @@ def main() -> None:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "journal.jsonl").write_text(os.environ.get("MARK", ""))
     elif words[:1] == ["merge"]:
+        found = [*map(Path, words[1:]), *(within for place in words[1:] for within in Path(place).glob("*"))]
         called["merged"] = sorted(
-            [f.parent.name, f.read_text()] for f in Path(words[1]).glob("*/journal.jsonl")
+            [folder.name, (folder / "journal.jsonl").read_text()]
+            for folder in found
+            if (folder / "journal.jsonl").is_file()
         )
     elif words[:2] == ["-m", "venv"]:
         (Path(words[2]) / "bin").mkdir(parents=True)

@@ -81,9 +81,13 @@ class Argo:
 class GitHub:
     """Artifacts have the content of the uploaded folder."""
 
-    jobs = read("github/deploygate-shards.yml")["jobs"]
+    whole = read("github/deploygate-shards.yml")
+    jobs = whole["jobs"]
     action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
     attempt = 1
+
+    def _always(self) -> dict[str, str]:
+        return environment(self.whole["env"], {"github.run_id": 17})
 
     def shard(self, place: Workplace, number: int, more: More) -> int:
         values = {
@@ -93,7 +97,7 @@ class GitHub:
             "github.run_attempt": self.attempt,
             "secrets.STAGING_DB_PASSWORD": "",
         }
-        code = 0
+        code, more = 0, self._always() | dict(more)
         for step in self.jobs["shard"]["steps"]:
             if "run" in step and code == 0:
                 code = place.run(("bash", "-ec"), step["run"], environment(step.get("env"), values) | more)
@@ -104,7 +108,7 @@ class GitHub:
         return code
 
     def merge(self, place: Workplace, more: More) -> int:
-        values = among("inputs.", ASKED)
+        values, more = among("inputs.", ASKED), self._always() | dict(more)
         for step in self.jobs["gate"]["steps"]:
             if "run" in step:
                 code = place.run(("bash", "-ec"), step["run"], environment(step.get("env"), values) | more)
@@ -213,9 +217,8 @@ class CircleCI:
     whole = read("circleci/config.yml")
 
     def _job(self, place: Workplace, name: str, more: More) -> int:
-        told = environment(
-            self.whole["executors"]["python"]["environment"], among("pipeline.parameters.", ASKED)
-        )
+        values = {**among("pipeline.parameters.", ASKED), "pipeline.id": "pipeline-17"}
+        told = environment(self.whole["executors"]["python"]["environment"], values)
         mark = str(place.top / f"{place.folder.name}-code")
         for step in self.whole["jobs"][name]["steps"]:
             kind = next(iter(step)) if isinstance(step, dict) else step
@@ -225,9 +228,10 @@ class CircleCI:
                 if code:
                     return code
             elif kind == "persist_to_workspace":
-                shutil.copytree(
-                    place.folder / "deploygate-out", place.top / "merge/deploygate-out", dirs_exist_ok=True
-                )
+                kept = place.top / "workspace/deploygate-out"
+                shutil.copytree(place.folder / "deploygate-out", kept, dirs_exist_ok=True)
+            elif kind == "attach_workspace":
+                shutil.copytree(place.top / "workspace", place.folder, dirs_exist_ok=True)
         return 0
 
     def shard(self, place: Workplace, number: int, more: More) -> int:

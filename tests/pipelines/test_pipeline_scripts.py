@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import pytest
-from systems import CHANGE, INVENTORY, PHASES, SHARDS, SYSTEMS, Azure, GitHub, Kubernetes
+from systems import CHANGE, INVENTORY, PHASES, SHARDS, SYSTEMS, Argo, Azure, GitHub, GitLab, Kubernetes
 from workplace import Workplace
 
 RED = 2
@@ -33,11 +34,30 @@ def test_a_red_shard_reaches_the_merge_and_its_code_is_that_of_the_job(system: A
     (merge,) = merging.called("deploygate", "merge")
     assert [folder for folder, _ in merge["merged"]] == [f"{n}-of-{SHARDS}" for n in range(1, SHARDS + 1)]
     assert {one["run"] for one in runs} == {merge["run"]}
+    assert merge["run"]  # without it, shards of an earlier run would be taken for those of this one
 
 
 def test_a_good_shard_and_a_good_merge_are_0(system: Any, tmp_path) -> None:
     assert system.shard(Workplace(tmp_path, "machine-1"), 1, {}) == 0
     assert system.merge(Workplace(tmp_path, "merge"), {"WAIT_S": "0"}) == 0
+
+
+@pytest.mark.parametrize("kind", [Kubernetes, Argo, GitLab])
+def test_shards_of_an_earlier_phase_in_another_number_are_left_out(kind: Any, tmp_path) -> None:
+    """They are on the volume or in the cache. The others remove them."""
+    places = [
+        tmp_path / name / "shards/1-of-8" for name in (f"volume/{CHANGE}", f"merge/deploygate-out/{CHANGE}")
+    ]
+    for folder in places:
+        folder.mkdir(parents=True)
+        (folder / "journal.jsonl").touch()
+    system = kind()
+    if kind is not GitLab:
+        shutil.rmtree(tmp_path / "merge/deploygate-out")
+    system.shard(Workplace(tmp_path, "machine-1"), 1, {})
+    place = Workplace(tmp_path, "merge")
+    system.merge(place, {"WAIT_S": "0"})
+    assert [folder for folder, _ in place.called("deploygate", "merge")[0]["merged"]] == [f"1-of-{SHARDS}"]
 
 
 @pytest.mark.parametrize("kind", [GitHub, Azure])

@@ -12,4 +12,6 @@ for ((waited = 0; waited < WAIT_S && ${#ended[@]} < DEPLOYGATE_SHARDS; waited +=
   sleep 5
   ended=(/ended/*)
 done
-deploygate merge "deploygate-out/$CHANGE/shards"
+# Those of an earlier run of the change may be there in another number.
+shopt -u nullglob
+deploygate merge "deploygate-out/$CHANGE/shards"/*-of-"$DEPLOYGATE_SHARDS"
