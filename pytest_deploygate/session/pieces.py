@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -14,7 +15,7 @@ from pytest_deploygate.journal import FILE, ODD, Entry, JournalError, read
 from pytest_deploygate.judging.spending import KIND as SPENT
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import words_for
-from pytest_deploygate.session.sharding import FOLDER
+from pytest_deploygate.session.sharding import BELONGS, FOLDER
 
 _RUN = re.compile(r"[A-Za-z0-9-]{1,100}")
 _NAME = re.compile(r"[0-9]+-of-[0-9]+")
@@ -172,9 +173,9 @@ def _lost(mine: Sequence[Entry]) -> Iterator[str]:
             yield str(rule["because"])
 
 
-def check(found: Sequence[Piece]) -> None:
+def check(found: Sequence[Piece], environ: Mapping[str, str] = os.environ) -> None:
     """Check that pieces are all shards of one run. Raises Unlike or Incomplete with a sentence for each problem."""
-    if unlike := [*_doubled(found), *_different(found)]:
+    if unlike := [*_doubled(found), *_different(found), *_of_another_run(found, environ)]:
         raise Unlike("\n".join(unlike))
     if missing := [*_missing(found), *_unfinished(found)]:
         raise Incomplete("\n".join(missing))
@@ -227,6 +228,18 @@ def _different(found: Sequence[Piece]) -> Iterator[str]:
     divisions = {each.division for each in found if each.division}
     if len(divisions) > 1:
         yield "the shards divided different tests: they collected different files, or hosts listed from elsewhere changed"
+
+
+def _of_another_run(found: Sequence[Piece], environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield which shards are not of the pipeline run that this merge is told to belong to.
+
+    On a shared volume those of an earlier run lie in the same folder if no shard of this run has started.
+    """
+    if not (run := environ.get(BELONGS[0])):
+        return
+    for each in found:
+        if (there := str(each.begin["shard"]["belongs"])) != f"{BELONGS[0]}={run}":
+            yield f"{each.words} is of {there or 'no pipeline run'}, and this is {BELONGS[0]}={run}: run it in this one"
 
 
 def _at(begin: Mapping[str, Any], path: Sequence[str]) -> object:

@@ -15,6 +15,7 @@ from functools import cache
 from unittest import mock
 
 import click
+import example_templates
 import pytest
 from mkdocs.__main__ import cli as mkdocs
 from page_examples import ROOT
@@ -68,9 +69,9 @@ def _split(line: str) -> Iterator[list[str]]:
 
 def known(words: Sequence[str]) -> bool:
     """Tell whether `tried` knows the program of a command."""
-    return words[0] in ("deploygate", "pytest", "pip", "python", "mkdocs") or words[0].startswith(
-        ("bin/", ".venv/bin/")
-    )
+    if words[0] in ("deploygate", "pytest", "pip", "python", "mkdocs") or example_templates.known(words):
+        return True
+    return words[0].startswith(("bin/", ".venv/bin/"))
 
 
 def tried(words: Sequence[str], config: pytest.Config, *, in_part: bool = False) -> None:
@@ -84,7 +85,11 @@ def tried(words: Sequence[str], config: pytest.Config, *, in_part: bool = False)
         case "pytest":
             _by_pytest(rest, config)
         case "pip":
-            _by_extras(rest)
+            if rest != ["wheel", "--no-deps", "-w", "dist", "."]:
+                _by_extras(rest)
+        case _ if example_templates.known(words):
+            if wrong := example_templates.of_command(program, rest):
+                raise WrongError(wrong)
         case "python":
             script = next((word for word in rest if word.endswith(".py")), "")
             if not (ROOT / script).is_file():

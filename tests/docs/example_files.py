@@ -14,6 +14,7 @@ import from_code
 import pytest
 from example_commands import WrongError, commands, known, tried
 from example_inventories import loaded
+from example_templates import of_pipeline
 from page_examples import ALL, ROOT, Block
 from yaml import YAMLError
 
@@ -53,6 +54,9 @@ def as_yaml(block: Block, config: pytest.Config) -> bool:
     data = _read(block.text)
     if isinstance(data, Mapping) and set(data) & set(_top()):
         _inventory(block, data)
+    elif isinstance(data, Mapping) and (wrong := of_pipeline(data)) is not None:
+        if wrong:
+            raise WrongError(wrong)
     elif isinstance(data, Mapping) and "script" in data:
         _scripts("\n".join(data["script"]), config)
     elif isinstance(data, Mapping) and _first_key(data) and (block.page, _first_key(data)) in PLACES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -383,3 +384,17 @@ def test_durations_of_an_earlier_run_balance_the_shards(project: Project) -> Non
     ]
     assert sorted(tests) == [1, 7]
     assert merge(project, place(project)).code == 0
+
+
+def test_shards_of_an_earlier_pipeline_run_are_not_taken_for_those_of_this_one(project: Project) -> None:
+    """They lie in the same folder of a shared volume if no shard of this run has started."""
+    project.suite(SUITE)
+    for index in (1, 2):
+        assert shard(project, f"{index}/2", DEPLOYGATE_SHARDS_RUN="17").code == 0
+    codes = []
+    for run in ("18", "17"):
+        env = {**os.environ, "DEPLOYGATE_SHARDS_RUN": run}
+        done = forked.run("pytest_deploygate", ["merge", "deploygate-out/C1"], cwd=project.path, env=env)
+        codes.append(done.returncode)
+        assert ("DEPLOYGATE_SHARDS_RUN=17, and this is" in done.stderr) == (run == "18")
+    assert codes == [4, 0]

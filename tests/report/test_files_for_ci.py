@@ -29,7 +29,7 @@ def test_files_follow_their_schemas(tmp_path: Path) -> None:
 def test_scripts_are_bash_and_take_inputs_from_the_environment() -> None:
     steps = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"]
     scripts = [step["run"] for step in steps if "run" in step]
-    assert len(scripts) == 3
+    assert len(scripts) == 4
     for script in scripts:
         assert "${{" not in script
         subprocess.run(["bash", "-n"], input=script, text=True, check=True)

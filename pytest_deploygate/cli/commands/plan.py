@@ -11,8 +11,14 @@ import click
 import pytest
 
 from pytest_deploygate import git
-from pytest_deploygate.checklist.parser import Checklist
-from pytest_deploygate.cli.shared import arguments, options, planning, pytest_configuration, repository
+from pytest_deploygate.cli.shared import (
+    arguments,
+    inventories,
+    options,
+    planning,
+    pytest_configuration,
+    repository,
+)
 from pytest_deploygate.cli.shared.planning import PlannedItem, PlannedPhase, PlannedTest, Situation
 from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.shared.root import find_root
@@ -21,7 +27,7 @@ from pytest_deploygate.cli.show.plan import Plan
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.redaction import redact, redact_values
 from pytest_deploygate.session import records, scope
-from pytest_deploygate.session.asking import Asking, asking
+from pytest_deploygate.session.asking import asking
 
 #: Marks of pytest and its plugins here, besides those that the configuration registers.
 _MARKS = ("item", "disruptive", "timeout", "skip", "skipif", "xfail", "parametrize", "usefixtures")
@@ -78,7 +84,7 @@ def _plan(
     except SyntaxError as error:
         raise Refused(f"-m {expression!r}: {error.msg}") from None
     inventory = loaded.inventory
-    _check_applicable(loaded, checklist, asked)
+    inventories.check_applicable(loaded, checklist, asked)
     kept = records.read(root, checklist, change, inventory.policy, git.work_tree(root))
     situation = Situation(
         root=root,
@@ -111,13 +117,6 @@ def _plan(
         wants_times=any(phase.window or phase.day for phase in checklist.phases),
         without=found.without,
     )
-
-
-def _check_applicable(loaded: Loaded, checklist: Checklist, asked: Asking) -> None:
-    known = [item.id for item in checklist.items]
-    for entry in loaded.inventory.not_applicable:
-        if problem := asked.not_an_item(entry.item, known):
-            raise Refused(f"{loaded.file}: not_applicable: {problem}")
 
 
 def _json(found: Plan) -> dict[str, Any]:
