@@ -122,7 +122,10 @@ class Client:
 
 @dataclass(frozen=True)
 class LoadRun:
-    """A whole run. `stopped` says why it ended early; empty if it did not."""
+    """A whole run, or with `part` (2, 4) the second of four that were sent at the same time from several machines.
+
+    `stopped` says why it ended early; empty if it did not.
+    """
 
     target: str
     started: str
@@ -137,6 +140,7 @@ class LoadRun:
     client: Client
     connections: str
     http_version: str
+    part: tuple[int, int] | None = None
 
     def of(self, name: str) -> Latencies:
         """Return an endpoint's latencies by its name."""

@@ -123,7 +123,7 @@ class Tally:
             histograms.append(histogram)
         each = tuple(
             replace(
-                _latencies(name, self._done[n], self.failures[n], self.limits_s, histograms[n]),
+                latencies(name, self._done[n], self.failures[n], self.limits_s, histograms[n]),
                 opening=_together([self._connected[n][0]]),
                 kept=_together([self._connected[n][1]]),
             )
@@ -135,7 +135,7 @@ class Tally:
         for histogram in histograms:
             whole.add(histogram)
         failures = sum(self.failures, Counter())
-        found = _latencies(WHOLE, self._done_whole, failures, self.limits_s, whole)
+        found = latencies(WHOLE, self._done_whole, failures, self.limits_s, whole)
         opening, kept = (_together(all_of) for all_of in zip(*self._connected, strict=True))
         return replace(found, opening=opening, kept=kept), each
 
@@ -231,13 +231,14 @@ def _quantile(samples: Sequence[float], share: float) -> float | None:
     return value if value < math.inf else None
 
 
-def _latencies(
+def latencies(
     name: str,
     seconds: Sequence[Second],
     failures: Counter[str],
     limits_s: tuple[float, ...],
     histogram: HdrHistogram,
 ) -> Latencies:
+    """Summarise what was counted; two entries of one second become one, with the higher of their quantiles."""
     merged = _merged(seconds)
     requests, failed = sum(s.requests for s in merged), sum(failures.values())
     good = requests - failed

@@ -27,7 +27,7 @@ from pytest_deploygate.checks.load.probe.engine import Engine
 from pytest_deploygate.checks.load.probe.measure import send
 from pytest_deploygate.checks.load.section import Load, allowed
 from pytest_deploygate.checks.load.tally import WHOLE
-from pytest_deploygate.cli.shared import options, stops, writing
+from pytest_deploygate.cli.shared import load_parts, options, stops, writing
 from pytest_deploygate.cli.shared.inventories import read
 from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.show import writes as show_writes
@@ -68,6 +68,17 @@ Judged = tuple[str, str, Judgement]
     metavar="FILE",
     help="Save the run, as a baseline for later.",
 )
+@click.option(
+    "--part", metavar="I/N", help="Send only every N-th request: others send the rest, at the same time."
+)
+@click.option(
+    "--merge",
+    "parts",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Send nothing: judge the saved parts of one load; repeatable.",
+)
 @click.option("--writes", is_flag=True, help="Write to the database in place of requests.")
 @click.option("--writers", type=click.IntRange(1, 256), metavar="N", help="Connections that write.")
 @click.option(
@@ -87,6 +98,8 @@ def load(
     cold: bool,
     baseline: Path | None,
     save: Path | None,
+    part: str | None,
+    parts: tuple[Path, ...],
     writes: bool,
     writers: int | None,
     account: Path | None,
@@ -101,6 +114,9 @@ def load(
     It draws on the budget of crit.p50. The stop file of --change, `deploygate stop` and the signal USR1 end it within
     a second. Exit 0: pass. 1: fail. 21: inconclusive or stopped. 4: refused.
 
+    Where one machine is not enough, several send a part each, and the saved parts are judged as one load. A part alone is
+    judged too; its limits are those of the whole.
+
     With --writes it inserts rows, up to `data_loss.max_per_second`, through the pooler, keeps account of each answer in
     a ledger in the change's folder, and then looks for every acknowledged row on each node. It needs
     `database: {data_loss: {allow: ITS-NAME}}`. A ledger is whole after `kill -9`: --account compares it later.
@@ -110,11 +126,14 @@ def load(
     deploygate load --inventory staging --rate 500 --duration 60s --save before.json
     deploygate load --inventory staging --baseline before.json
     deploygate load --inventory staging --baseline deploygate-out/CHG-1200 --json
+    deploygate load --inventory staging --part 1/2 --save part-1.json
+    deploygate load --inventory staging --merge part-1.json --merge part-2.json
     deploygate load --inventory staging --writes --duration 1h --rate 5000 --writers 16
     deploygate load --inventory staging --writes --account deploygate-out/local/writes-20261130T010000Z.ledger
     """
     if writes or account is not None:
-        others = {"--endpoint": endpoints, "--cold": cold, "--baseline": baseline, "--save": save}
+        others: dict[str, object] = {"--endpoint": endpoints, "--cold": cold, "--baseline": baseline}
+        others |= {"--save": save, "--part": part, "--merge": parts}
         if wrong := [name for name, value in others.items() if value]:
             raise Refused(f"{wrong[0]} is about requests and does not go with --writes")
         at = writing.target(inventory)
@@ -122,9 +141,15 @@ def load(
     if writers is not None:
         raise Refused("--writers goes with --writes only")
     name, plan, budget = _plan(inventory, rate, duration, endpoints, cold=cold, baseline=baseline)
+    if part and parts:
+        raise Refused("--part sends a part, and --merge judges parts that were sent: give one of them")
     try:
         with stops.obeyed(change, out), stopping.ending():
-            run = _run(plan, name, budget, live=not as_json)
+            run = (
+                load_parts.merge(parts)
+                if parts
+                else _run(plan, name, budget, load_parts.of(part), live=not as_json)
+            )
     except CannotTell as unknown:
         raise click.ClickException(str(unknown)) from None
     except Ended as ended:
@@ -227,7 +252,7 @@ def _duration(given: str) -> timedelta:
         raise Refused(f"--duration: {error}") from None
 
 
-def _run(plan: Load, name: str, budget: Budget, *, live: bool) -> LoadRun:
+def _run(plan: Load, name: str, budget: Budget, part: tuple[int, int] | None, *, live: bool) -> LoadRun:
     picture = Live(plan) if live and sys.stderr.isatty() else None
     started: list[Engine] = []
 
@@ -238,7 +263,7 @@ def _run(plan: Load, name: str, budget: Budget, *, live: bool) -> LoadRun:
 
     with _stopping(started):
         try:
-            return send(plan, name, look=judge_load.look(plan), watch=watch, budget=budget)
+            return send(plan, name, look=judge_load.look(plan), watch=watch, budget=budget, part=part)
         finally:
             if picture is not None:
                 picture.close()

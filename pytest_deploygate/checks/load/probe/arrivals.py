@@ -43,6 +43,11 @@ def plan(stages: Sequence[RateStage], weights: Sequence[float], most: int) -> Pl
     return Plan(due, array("H", drawn), began)
 
 
+def part(whole: Plan, index: int, of: int) -> Plan:
+    """Return part `index` (from 1 on) of a plan: every `of`-th request, so that all parts together are the plan."""
+    return Plan(whole.due_s[index - 1 :: of], whole.endpoint[index - 1 :: of], whole.lasts_s)
+
+
 def _when(number: float, rate: float, end: float, lasts_s: float) -> float:
     """Return when a rate that changes linearly from `rate` to `end` has produced `number` requests."""
     slope = (end - rate) / lasts_s if lasts_s else 0.0

@@ -38,10 +38,12 @@ def send(
     watch: Callable[[Engine], None] | None = None,
     calibrate: bool = True,
     budget: Budget | None = None,
+    part: tuple[int, int] | None = None,
 ) -> LoadRun:
     """Run the load of the inventory called `name`. `watch` gets the engine before it runs (for a live display).
 
-    It draws on `budget`; left out, on one that is in no ledger.
+    It draws on `budget`; left out, on one that is in no ledger. `part` (2, 4) sends the second of four parts of the plan:
+    others are sent by other machines at the same time, and `merged.merged` makes one run of all.
 
     Raises CannotTell if load is not allowed, if there is nothing to send, or if libcurl lacks a requested feature.
     """
@@ -54,6 +56,8 @@ def send(
     _reachable(target)
     floor, problem = _floor(load) if calibrate else (None, "the client was not calibrated")
     plan = arrivals.plan(load.stages, [e.weight for e in load.endpoints], load.max_requests)
+    if part is not None:
+        plan = arrivals.part(plan, *part)
     tally = Tally([e.label for e in load.endpoints], load.known_limits_s)
     drawn = budget or budgets.unrecorded(_ITEM)
     with drawn.probe("load", unwatched="it ended before its first answers") as spending:
@@ -79,6 +83,7 @@ def send(
         client=_client(plan, course, floor, problem),
         connections=load.connections,
         http_version=target.http,
+        part=part,
     )
 
 
