@@ -69,7 +69,9 @@ def _split(line: str) -> Iterator[list[str]]:
 
 def known(words: Sequence[str]) -> bool:
     """Tell whether `tried` knows the program of a command."""
-    if words[0] in ("deploygate", "pytest", "pip", "python", "mkdocs") or example_templates.known(words):
+    if words[0] in ("deploygate", "pytest", "pip", "python", "mkdocs", "locust") or example_templates.known(
+        words
+    ):
         return True
     return words[0].startswith(("bin/", ".venv/bin/"))
 
@@ -87,6 +89,8 @@ def tried(words: Sequence[str], config: pytest.Config, *, in_part: bool = False)
         case "pip":
             if rest != ["wheel", "--no-deps", "-w", "dist", "."]:
                 _by_extras(rest)
+        case "locust":
+            _by_locust(rest)
         case _ if example_templates.known(words):
             if wrong := example_templates.of_command(program, rest):
                 raise WrongError(wrong)
@@ -178,6 +182,18 @@ def _by_extras(words: Sequence[str]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     if unknown := extras - set(project["optional-dependencies"]):
         raise WrongError(f"there is no extra {', '.join(sorted(unknown))}")
+
+
+#: Options of Locust itself, which is not installed here.
+LOCUST = {"--master", "--worker", "--headless", "--expect-workers", "--master-host", "-u", "-r", "-t"}
+
+
+def _by_locust(words: Sequence[str]) -> None:
+    """Ours are those that the module for Locust adds to its parser."""
+    ours = (ROOT / "pytest_deploygate/checks/load/locust.py").read_text(encoding="utf-8")
+    for word in words:
+        if word.startswith("-") and word not in LOCUST and f'"{word}"' not in ours:
+            raise WrongError(f"locust knows no {word}")
 
 
 def _by_script(program: str, words: Sequence[str]) -> None:

@@ -32,6 +32,7 @@ NOT_TRIED = {
 MOST = 13
 #: Options in sentences that belong to other programs.
 OF_OTHERS = {
+    "--parts-folder": "our module for Locust",
     "--add-ca": "testssl.sh",
     "--cluster.peer-timeout": "Alertmanager",
     "--cov": "pytest-cov",
