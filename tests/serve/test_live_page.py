@@ -11,6 +11,7 @@ from live_journal import Change, served
 
 from pytest_deploygate.journal import FILE
 from pytest_deploygate.model import Verdict
+from pytest_deploygate.report.live.parts import NAMES as ORDER
 
 
 def ask(port, path="/", method="GET", host=None, **headers):
@@ -23,9 +24,10 @@ def ask(port, path="/", method="GET", host=None, **headers):
 
 
 class Events:
-    """A client of the events; `until` returns the first page that has a text."""
+    """A client of the events; `until` returns the first page that has all texts."""
 
     def __init__(self, port):
+        self.parts = {}
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         self.connection.request("GET", "/events")
         self.answer = self.connection.getresponse()
@@ -36,8 +38,10 @@ class Events:
         while line := self.answer.readline().decode():
             if line.startswith("event: "):
                 name = line[7:].strip()
-            elif line.startswith("data: ") and name == "page":
-                page = json.loads(line[6:])
+            elif line.startswith("data: ") and name == "parts":
+                self.parts |= json.loads(line[6:])
+                page = "".join(self.parts[name] for name in ORDER)
+                page += "".join(text for name, text in self.parts.items() if name not in ORDER)
                 if all(text in page for text in texts):
                     return page
         raise AssertionError(f"the events ended without {texts}")

@@ -11,7 +11,7 @@ import ipaddress
 import json
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,49 +19,69 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from pytest_deploygate.journal import utcnow
-from pytest_deploygate.report.live import page
-from pytest_deploygate.report.live.following import Following, Seen
+from pytest_deploygate.report.live import page, parts, stands
+from pytest_deploygate.report.live.following import Change, Following, Seen
+from pytest_deploygate.report.live.page import Live, Signature
+from pytest_deploygate.report.live.parts import Parts
+from pytest_deploygate.report.live.stands import Stands
 
 #: How often the journal is looked at, and how often a browser hears that the server is there.
 LOOK_S, ALIVE_S = 0.25, 5.0
 #: Browsers that follow at the same time; further ones are told to reload instead.
 FOLLOWERS = 64
+#: Returns the signatures that are there of a change, by the slug of their role.
+LooksAtSignatures = Callable[[Change], Mapping[str, Signature]]
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 class Board:
-    """What was read last, for all threads."""
+    """What was read last, for all threads. `number` counts the pages that differed."""
 
-    def __init__(self, folder: Path) -> None:
-        self._following = Following(folder)
+    def __init__(self, folder: Path, signed: LooksAtSignatures) -> None:
+        self._following, self._signed_now = Following(folder), signed
         self._changed = threading.Condition()
+        self._parts = Parts()
         self._seen: Seen | None = None
-        self._state: tuple[bool, bool] = (False, False)
-        self.number, self.inside = 0, ""
+        self._signed: Mapping[str, Signature] = {}
+        self._live: Live | None = None
+        self._state: tuple[Stands, bool] | None = None
+        self.number = 0
         self._closed = False
         self.refresh()
+
+    @property
+    def seen(self) -> Seen:
+        """The journal as it was read last."""
+        assert self._seen is not None  # noqa: S101 (for mypy: the first look sees something)
+        return self._seen
 
     def refresh(self) -> None:
         """Look at the journal; a decision or a clock that ran out since the last look changes the page, too."""
         seen = self._following.look()
-        now = utcnow()
-        known = seen or self._seen
-        if known is None:
+        known = seen or self.seen
+        at, change = utcnow(), known.change
+        signed = self._signed_now(change) if change else {}
+        state = stands.now(known, at), bool(change and change.clock and change.clock.until <= at)
+        if seen is None and state == self._state and signed == self._signed:
             return
-        over = (page.expired(known, now), bool(known.clock and known.clock.until <= now))
-        if seen is None and over == self._state:
-            return
-        inside = page.fragment(known, now)
+        live = page.live(known, at, signed)
         with self._changed:
-            self._seen, self._state, self.inside = known, over, inside
-            self.number += 1
-            self._changed.notify_all()
+            self._seen, self._state, self._signed, self._live = known, state, signed, live
+            if self._parts.update(live, self.number + 1):
+                self.number += 1
+                self._changed.notify_all()
 
-    def after(self, number: int, patience_s: float) -> tuple[int, str]:
-        """Return the page once it is another than `number`, or the same after a while."""
+    def after(self, number: int, patience_s: float) -> tuple[int, dict[str, str]]:
+        """Return the parts that came after the page of a number, once there are some; none after a while."""
         with self._changed:
             self._changed.wait_for(lambda: self.number != number or self._closed, patience_s)
-            return self.number, self.inside
+            return self.number, self._parts.since(number)
+
+    def document(self, change: str) -> str:
+        """Return the whole page."""
+        live = self._live
+        assert live is not None  # noqa: S101 (for mypy: the first look made one)
+        return parts.document(live, change, utcnow())
 
     def close(self) -> None:
         """Let nobody wait any longer: browsers must hear at once that nothing comes."""
@@ -76,9 +96,15 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(
-        self, address: tuple[str, int], folder: Path, change: str, token: str, names: Iterable[str]
+        self,
+        address: tuple[str, int],
+        folder: Path,
+        change: str,
+        token: str,
+        names: Iterable[str],
+        signed: LooksAtSignatures = lambda _change: {},
     ) -> None:
-        self.board, self.change, self.token = Board(folder), change, token
+        self.board, self.change, self.token = Board(folder, signed), change, token
         self.names = frozenset(name.lower() for name in (*_LOOPBACK, *names))
         self.followers = threading.BoundedSemaphore(FOLLOWERS)
         self.stopped = threading.Event()
@@ -125,8 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         path = urlsplit(self.path).path
         if path == "/":
-            _, inside = self.server.board.after(-1, 0)
-            self._send(HTTPStatus.OK, page.document(inside, self.server.change), "text/html")
+            self._send(HTTPStatus.OK, self.server.board.document(self.server.change), "text/html")
         elif path == "/events":
             self._events()
         else:
@@ -170,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", f"{kind}; charset=utf-8")
         self.send_header("Cache-Control", "no-store")
-        self.send_header("Content-Security-Policy", page.policy())
+        self.send_header("Content-Security-Policy", parts.policy())
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Referrer-Policy", "no-referrer")
         self.send_header("Cross-Origin-Resource-Policy", "same-origin")
@@ -194,10 +219,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             number = -1
             while self.command != "HEAD" and not self.server.stopped.is_set():
-                now, inside = self.server.board.after(number, ALIVE_S)
-                if now != number:
-                    self._event("page", json.dumps(inside))
-                number = now
+                number, changed = self.server.board.after(number, ALIVE_S)
+                if changed:
+                    self._event("parts", json.dumps(changed))
                 self._event("alive", str(int(time.time() * 1000)))
         except OSError:
             pass  # the browser went away
