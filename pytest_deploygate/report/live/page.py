@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Container, Mapping
 from datetime import datetime, timedelta
 
 from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.lazy import dataclass
-from pytest_deploygate.model import WORST_FIRST, Phase, Severity, Verdict
+from pytest_deploygate.model import Phase, Severity, Verdict
+from pytest_deploygate.report import words
 from pytest_deploygate.report.ending import Ending
 from pytest_deploygate.report.leaving import clean
 from pytest_deploygate.report.live import stands
@@ -126,21 +128,19 @@ def live(seen: Seen, now: datetime, signed: Mapping[str, Signature]) -> Live:
     if change is None:
         top = Top(said, "", "", "", 0, 0, False, None, None, None)
         return clean(Live(now, seen.problem, seen.notes, top))
-    items = [_shown(result, change.running) for result in change.items]
-    deferred = {result.item.id for result in change.items if result.deferred_to}
-    red = [
-        item for item in items if item.verdict in _RED_FIRST and not item.waits and item.id not in deferred
-    ]
-    found = [item for item in items if item.at]
+    items = change.items
+    waits = {result.item.id for result in items if change.running and _unreached(result)}
+    red = [r for r in items if r.verdict in _RED_FIRST and r.item.id not in waits and not r.deferred_to]
+    shown = functools.partial(_shown, waits=waits)
     return clean(
         Live(
             now,
             seen.problem,
             seen.notes,
-            _top(change, said, sum(not item.waits for item in items)),
-            Red(tuple(heapq.nsmallest(RED, red, key=_urgency)), len(red), change.running),
-            tuple(_rows(change, items)),
-            tuple(heapq.nlargest(NEWEST, found, key=lambda item: item.at or now)),
+            _top(change, said, len(items) - len(waits)),
+            Red(tuple(map(shown, heapq.nsmallest(RED, red, key=_urgency))), len(red), change.running),
+            tuple(_rows(change, waits)),
+            tuple(map(shown, heapq.nlargest(NEWEST, (r for r in items if r.findings), key=_newest_at))),
             change.clock,
             bool(change.clock and change.clock.until <= now),
             Back(change.gone_back, change.stopped) if change.gone_back else None,
@@ -149,15 +149,21 @@ def live(seen: Seen, now: datetime, signed: Mapping[str, Signature]) -> Live:
     )
 
 
-def _shown(result: ItemResult, running: bool) -> Shown:
-    item = result.item
-    waits = running and not result.findings and result.verdict is Verdict.NOT_COVERED
-    at = max((finding.at for finding in result.findings), default=None)
-    return Shown(item.id, item.text, item.severity, result.verdict, result.reason, waits, at)
+def _unreached(result: ItemResult) -> bool:
+    return not result.findings and result.verdict is Verdict.NOT_COVERED
 
 
-def _urgency(item: Shown) -> tuple[int, int]:
-    return _RED_FIRST.index(item.verdict), _SEVERITIES.index(item.severity)
+def _newest_at(result: ItemResult) -> datetime:
+    return max(finding.at for finding in result.findings)
+
+
+def _urgency(result: ItemResult) -> tuple[int, int]:
+    return _RED_FIRST.index(result.verdict), _SEVERITIES.index(result.item.severity)
+
+
+def _shown(result: ItemResult, waits: Container[str]) -> Shown:
+    item, at = result.item, _newest_at(result) if result.findings else None
+    return Shown(item.id, item.text, item.severity, result.verdict, result.reason, item.id in waits, at)
 
 
 def _top(change: Change, said: Ending, done: int) -> Top:
@@ -168,19 +174,19 @@ def _top(change: Change, said: Ending, done: int) -> Top:
     )  # fmt: skip
 
 
-def _rows(change: Change, items: list[Shown]) -> list[Row]:
+def _rows(change: Change, waits: Container[str]) -> list[Row]:
     """Return the phases that have items in scope."""
-    of: defaultdict[str, list[Shown]] = defaultdict(list)
-    for result, item in zip(change.items, items, strict=True):
-        of[result.item.phase].append(item)
-    return [_row(phase, of[phase.id]) for phase in change.phases if phase.id in of]
+    of: defaultdict[str, list[ItemResult]] = defaultdict(list)
+    for result in change.items:
+        of[result.item.phase].append(result)
+    return [_row(phase, of[phase.id], waits) for phase in change.phases if phase.id in of]
 
 
-def _row(phase: Phase, mine: list[Shown]) -> Row:
-    counts = Counter(item.verdict for item in mine if not item.waits)
-    tally = tuple((verdict, counts[verdict]) for verdict in WORST_FIRST if counts[verdict])
-    named = heapq.nsmallest(NAMED, mine, key=lambda item: (item.waits, item.verdict.good))
-    return Row(phase.title, len(mine), tally, len(mine) - counts.total(), tuple(named))
+def _row(phase: Phase, mine: list[ItemResult], waits: Container[str]) -> Row:
+    tally = words.tally(result.verdict for result in mine if result.item.id not in waits)
+    named = heapq.nsmallest(NAMED, mine, key=lambda result: (result.item.id in waits, result.verdict.good))
+    waiting = len(mine) - sum(number for _, number in tally)
+    return Row(phase.title, len(mine), tally, waiting, tuple(_shown(result, waits) for result in named))
 
 
 def _signers(change: Change, signed: Mapping[str, Signature]) -> list[Signer]:

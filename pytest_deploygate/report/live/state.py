@@ -10,6 +10,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
+from sys import intern
 
 from pytest_deploygate.decision import incident_log, incidents, standing
 from pytest_deploygate.decision.compose import ItemResult
@@ -111,10 +112,10 @@ class State:
         self._enter(resumes=bool(begin.get("resumes")))
         scope = set(about.scope)
         # Items outside of the scope are not shown: only those inside are kept.
-        self._items = {item.id: item for item in about.items if item.id in scope}
+        self._items = {intern(item.id): _shared(item) for item in about.items if item.id in scope}
         outside = {item.phase for item in about.items if item.id not in scope}
         self.whole = frozenset({item.phase for item in about.items} - outside)
-        self.about = dataclasses.replace(about, items=(), values=None)
+        self.about = dataclasses.replace(about, items=(), scope=(), values=None)
         self.started, self.decision, self.running = entry.at, None, True
         self.contacts = tuple(made(Contact, contact) for contact in begin.get("contacts", ()))
         self._computed = (-1, None, None)  # the policy may have other times
@@ -126,8 +127,8 @@ class State:
         self._touched.clear()
 
     def _take(self, entry: Entry) -> None:
-        test = text(entry.body["test"])
-        found = tuple(_slim(finding, test) for finding in entry.findings)
+        test = intern(text(entry.body["test"]))
+        found = tuple(map(_slim, entry.findings))
         self._mine[test] = self._mine.get(test, ()) + found
         if self.about and entry.body.get("run") == self.about.run:
             self._index(found)
@@ -142,7 +143,7 @@ class State:
             self._tests_of.clear()
             for test, items in entry.body["tests"]:
                 for item in texts(items):
-                    self._tests_of[item].append(text(test))
+                    self._tests_of[intern(item)].append(intern(text(test)))
             self._touched.update(self._items)
         elif entry.kind == "decision":
             self.decision = decision_from_json(entry.body["decision"])
@@ -156,14 +157,19 @@ class State:
         )[0]
 
 
-def _slim(finding: Finding, test: str) -> Finding:
+def _shared(item: Item) -> Item:
+    """Return an item whose id and phase are the same objects as those of other values: thousands of them are kept."""
+    return dataclasses.replace(item, id=intern(item.id), phase=intern(item.phase))
+
+
+def _slim(finding: Finding) -> Finding:
     """Return a finding without what the page does not show."""
     return Finding(
-        finding.item,
-        finding.target,
+        intern(finding.item),
+        intern(finding.target),
         finding.verdict,
         finding.reason,
-        test if finding.test == test else finding.test,
+        intern(finding.test),
         finding.at,
         finding.duration_s,
         deferred_to=finding.deferred_to,
