@@ -57,11 +57,13 @@ class State:
     @readable()
     def add(self, entry: Entry) -> None:
         """Take a line into account. Raises JournalError if this version cannot read it."""
+        if entry.seq > self.lines:  # a checkpoint comes before the lines that it names
+            self.head, self.lines, self.latest = entry.sha256, entry.seq, entry.at
         if entry.kind == CONDENSED:
             self._short = [(run["seq"], bool(run["begin"].get("resumes"))) for run in entry.body["runs"]]
             self._short.sort(reverse=True)
             return
-        self.head, self.lines, self.latest = entry.sha256, entry.seq, entry.at
+        # Runs that the checkpoint has in short have no line of their own here.
         while self._short and self._short[-1][0] <= entry.seq:
             self._enter(resumes=self._short.pop()[1])
         if entry.kind == "run":
