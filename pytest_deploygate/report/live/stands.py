@@ -56,7 +56,7 @@ def now(seen: Seen, at: datetime) -> Stands:
     if change is None:
         return _unknown("CANNOT TELL", "Nothing is known of this change: do not proceed.")
     back = change.gone_back
-    if back and back.began >= change.started:
+    if back and _latest(back) >= change.started:
         return _going_back(back, stopped=change.stopped)
     if change.incident and change.incident.state is State.ROLLING_BACK:
         return Stands(
@@ -87,6 +87,11 @@ def _going_back(back: GoneBack, *, stopped: bool) -> Stands:
     done = sum(step.state == "done" for step in back.steps)
     means = f"{done} of {words.count(len(back.steps), 'step')} done and verified."
     return Stands(Result.ROLLING_BACK, Ending("ROLLING BACK", means, Look.ROLLBACK))
+
+
+def _latest(back: GoneBack) -> datetime:
+    """Return when a rollback last did something: one that goes on after a run is not begun again."""
+    return max((at for step in back.steps for at in (step.began, step.ended) if at), default=back.began)
 
 
 def _decided(change: Change, at: datetime) -> Stands:
