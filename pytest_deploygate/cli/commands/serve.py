@@ -39,6 +39,8 @@ def serve(
 ) -> None:
     """Serve a live, read-only page of one change: what is red and why, phases, clock, rollback, who must sign.
 
+    Argo Rollouts can ask /decision.json, and Flagger /flagger: see docs/serve.md.
+
     Beyond loopback the page needs a token, which the printed address contains. Traffic is not encrypted: put a proxy with
     TLS before it where others can listen. Ctrl-C ends it.
 
@@ -47,6 +49,7 @@ def serve(
     deploygate serve --change CHG-1234 --host 192.0.2.10 --token-file token.txt
     """
     from pytest_deploygate.report.live.server import Server, is_loopback  # noqa: PLC0415 (start time)
+    from pytest_deploygate.signoff.shown import Signatures  # noqa: PLC0415
 
     folder = journals.place_of(change, out)
     token = _read(token_file) if token_file else "" if is_loopback(host) else secrets.token_urlsafe(24)
@@ -55,7 +58,7 @@ def serve(
     if ":" in host:
         raise click.UsageError("--host takes an IPv4 address or a name")
     try:
-        server = Server((host, port), folder, change, token, (host, *names))
+        server = Server((host, port), folder, change, token, (host, *names), Signatures(folder))
     except OSError as error:
         raise Refused(
             f"{host}:{port} cannot be listened on: {error.strerror}; name another --port or --host"
