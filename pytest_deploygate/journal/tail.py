@@ -86,6 +86,7 @@ class Tail:
         Unless it must be `sure`, bytes that changed are noticed a while later where hashing them takes long.
         """
         said = os.fstat(file.fileno())
+        file.seek(0)
         first = hashlib.sha256(file.readline(_FIRST_LINE)).digest() if said.st_size else b""
         other = (said.st_dev, said.st_ino) != self._file
         found = Gone.NO

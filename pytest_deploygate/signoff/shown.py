@@ -57,9 +57,7 @@ class Signatures:
             return Signature(good=False, said=wrong)
         keys[made.key].append(role)
         why = f": {said.reason}" if said.reason else ""
-        return Signature(
-            good=True, said=f"{said.name} on {time_words(said.at)}, with the key {made.key}{why}"
-        )
+        return Signature(good=True, said=f"{said.name} on {time_words(said.at)}{why}")
 
     def _wrong(self, said: Statement, role: str, change: Change) -> str:
         """Say how a statement is not about the record as it stands; empty if it is."""

@@ -148,6 +148,7 @@ def test_what_is_no_go_is_a_no_with_a_sentence(tmp_path, prepare, result, says):
 
 def test_a_go_is_a_yes_until_it_is_too_old_or_of_the_future(tmp_path):
     Change(tmp_path).passes(valid_s=3600.0)
+    assert Following(tmp_path).look().notes == ()
     found = answered(tmp_path, "phase2", "golive")
     assert found.result is Result.GO
     assert found.says.startswith("GO for CHG-1 (phase2 or golive). Proceed. Valid until ")

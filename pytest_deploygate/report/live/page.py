@@ -17,12 +17,15 @@ from pytest_deploygate.report.ending import Ending
 from pytest_deploygate.report.leaving import clean
 from pytest_deploygate.report.live import stands
 from pytest_deploygate.report.live.following import Change, Clock, Seen
+from pytest_deploygate.report.live.stands import GOOD, Result, Stands
 from pytest_deploygate.report.record import Contact, GoneBack
 
 #: Items shown with their reason, items of a phase that are named, and the newest findings that are listed.
 RED, NAMED, NEWEST = 40, 30, 12
 #: Red comes first; then what cannot be told, then what nothing covered.
 _RED_FIRST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_COVERED)
+#: Results whose end of validity is said.
+VALID = GOOD | {Result.EXPIRED}
 _SEVERITIES = (Severity.CRITICAL, Severity.MAJOR, Severity.MINOR)
 
 
@@ -124,7 +127,8 @@ class Live:
 
 def live(seen: Seen, now: datetime, signed: Mapping[str, Signature]) -> Live:
     """Compute the page. `signed` are the signatures that are there, by the slug of their role."""
-    change, said = seen.change, stands.now(seen, now).ending
+    change, stand = seen.change, stands.now(seen, now)
+    said = stand.ending
     if change is None:
         top = Top(said, "", "", "", 0, 0, False, None, None, None)
         return clean(Live(now, seen.problem, seen.notes, top))
@@ -137,7 +141,7 @@ def live(seen: Seen, now: datetime, signed: Mapping[str, Signature]) -> Live:
             now,
             seen.problem,
             seen.notes,
-            _top(change, said, len(items) - len(waits)),
+            _top(change, stand, len(items) - len(waits)),
             Red(tuple(map(shown, heapq.nsmallest(RED, red, key=_urgency))), len(red), change.running),
             tuple(_rows(change, waits)),
             tuple(map(shown, heapq.nlargest(NEWEST, (r for r in items if r.findings), key=_newest_at))),
@@ -166,11 +170,12 @@ def _shown(result: ItemResult, waits: Container[str]) -> Shown:
     return Shown(item.id, item.text, item.severity, result.verdict, result.reason, item.id in waits, at)
 
 
-def _top(change: Change, said: Ending, done: int) -> Top:
+def _top(change: Change, stand: Stands, done: int) -> Top:
     decided = change.decision.at if change.decision else None
+    valid = change.valid_until if stand.result in VALID else None
     return Top(
-        said, change.name, change.inventory, change.scope, done, len(change.items), change.running, change.latest,
-        decided, change.valid_until,
+        stand.ending, change.name, change.inventory, change.scope, done, len(change.items), change.running,
+        change.latest, decided, valid,
     )  # fmt: skip
 
 
