@@ -39,7 +39,8 @@ class Events:
             if line.startswith("event: "):
                 name = line[7:].strip()
             elif line.startswith("data: ") and name == "parts":
-                self.parts |= json.loads(line[6:])
+                self.latest = json.loads(line[6:])
+                self.parts |= self.latest
                 page = "".join(self.parts[name] for name in ORDER)
                 page += "".join(text for name, text in self.parts.items() if name not in ORDER)
                 if all(text in page for text in texts):
@@ -81,6 +82,21 @@ def test_items_come_as_a_run_writes_them_and_red_is_first(tmp_path, following):
             change.finds(item)
         change.ends()
         assert "RUNNING" not in events.until("HOLD", "4 of 4 items", "Release manager")
+
+
+def test_only_the_parts_that_change_are_sent(tmp_path, following):
+    change = Change(tmp_path).begin()
+    with served(tmp_path) as port:
+        events = following(port)
+        events.until("0 of 4 items")
+        assert {*events.latest} == {*ORDER, "phases-0", "phases-1"}
+        change.finds("phase2.item-0")
+        events.until("1 of 4 items")
+        assert {*events.latest} == {"top", "phases-0", "newest"}
+        change.finds("golive.item-1", Verdict.FAIL, "db1 lags 9 s")
+        events.until("db1 lags 9 s")
+        assert {*events.latest} == {"top", "phases-1", "newest", "red"}
+    change.writer.close()
 
 
 def test_go_is_shown_and_expires_while_nobody_writes(tmp_path, following):
