@@ -20,7 +20,7 @@ from pytest_deploygate.report.live.following import Following
 def done(seen):
     assert seen, "nothing was seen"
     assert seen.change, seen.problem
-    return sum(bool(result.findings) for result in seen.change.items)
+    return sum(item.at is not None for item in seen.change.items)
 
 
 @pytest.fixture

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pytest_deploygate import moments
-from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.decision.incidents import Incident
 from pytest_deploygate.files import bounded
 from pytest_deploygate.journal import JournalError, utcnow
 from pytest_deploygate.journal.tail import Gone, Stamp, Tail
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Decision, Phase
-from pytest_deploygate.report.live.state import State
+from pytest_deploygate.report.live.state import Shown, State
 from pytest_deploygate.report.record import Contact, GoneBack
 
 
@@ -40,7 +39,7 @@ class Change:
     scope: str
     phases: tuple[Phase, ...]
     whole: frozenset[str]
-    items: tuple[ItemResult, ...]
+    items: tuple[Shown, ...]
     decision: Decision | None
     running: bool
     started: datetime
@@ -115,7 +114,6 @@ class Following:
                 self._state.add(entry)
             if self._state.running:
                 break
-        self._state.settle()
 
     def _again(self) -> None:
         self._tail.forget()
@@ -148,7 +146,7 @@ class Following:
             scope=(state.decision.scope if state.decision else "") or about.expression or "the whole checklist",
             phases=about.phases,
             whole=state.whole,
-            items=tuple(state.results.values()),
+            items=state.items(),
             decision=state.decision,
             running=state.running,
             started=state.started,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import heapq
 from collections import defaultdict
 from collections.abc import Container, Mapping
 from datetime import datetime, timedelta
 
 from pytest_deploygate.checklist.parser import slug
-from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Phase, Severity, Verdict
 from pytest_deploygate.report import words
@@ -18,6 +16,7 @@ from pytest_deploygate.report.leaving import clean
 from pytest_deploygate.report.live import stands
 from pytest_deploygate.report.live.following import Change, Clock, Seen
 from pytest_deploygate.report.live.stands import GOOD, Result, Stands
+from pytest_deploygate.report.live.state import Shown
 from pytest_deploygate.report.record import Contact, GoneBack
 
 #: Items shown with their reason, items of a phase that are named, and the newest findings that are listed.
@@ -47,27 +46,17 @@ class Signer:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """An item on the page. `waits` says that the run that goes on has not reached it; `at` is its newest finding's time."""
-
-    id: str
-    text: str
-    severity: Severity
-    verdict: Verdict
-    reason: str
-    waits: bool = False
-    at: datetime | None = None
-
-
-@dataclass(frozen=True)
 class Row:
-    """A phase with its items in scope, bad ones first. `waiting` are those that the run that goes on has not reached."""
+    """A phase with its items in scope, bad ones first, each with whether it waits.
+
+    `waiting` is the number of those that the run that goes on has not reached.
+    """
 
     title: str
     total: int
     tally: tuple[tuple[Verdict, int], ...]
     waiting: int
-    items: tuple[Shown, ...]
+    items: tuple[tuple[Shown, bool], ...]
 
 
 @dataclass(frozen=True)
@@ -133,18 +122,25 @@ def live(seen: Seen, now: datetime, signed: Mapping[str, Signature]) -> Live:
         top = Top(said, "", "", "", 0, 0, False, None, None, None)
         return clean(Live(now, seen.problem, seen.notes, top))
     items = change.items
-    waits = {result.item.id for result in items if change.running and _unreached(result)}
-    red = [r for r in items if r.verdict in _RED_FIRST and r.item.id not in waits and not r.deferred_to]
-    shown = functools.partial(_shown, waits=waits)
+    waits = {
+        item.id
+        for item in items
+        if change.running and item.at is None and item.verdict is Verdict.NOT_COVERED
+    }
+    red = [
+        item for item in items if item.verdict in _RED_FIRST and item.id not in waits and not item.deferred
+    ]
     return clean(
         Live(
             now,
             seen.problem,
             seen.notes,
             _top(change, stand, len(items) - len(waits)),
-            Red(tuple(map(shown, heapq.nsmallest(RED, red, key=_urgency))), len(red), change.running),
+            Red(tuple(heapq.nsmallest(RED, red, key=_urgency)), len(red), change.running),
             tuple(_rows(change, waits)),
-            tuple(map(shown, heapq.nlargest(NEWEST, (r for r in items if r.findings), key=_newest_at))),
+            tuple(
+                heapq.nlargest(NEWEST, (item for item in items if item.at), key=lambda item: item.at or now)
+            ),
             change.clock,
             bool(change.clock and change.clock.until <= now),
             Back(change.gone_back, change.stopped) if change.gone_back else None,
@@ -153,21 +149,8 @@ def live(seen: Seen, now: datetime, signed: Mapping[str, Signature]) -> Live:
     )
 
 
-def _unreached(result: ItemResult) -> bool:
-    return not result.findings and result.verdict is Verdict.NOT_COVERED
-
-
-def _newest_at(result: ItemResult) -> datetime:
-    return max(finding.at for finding in result.findings)
-
-
-def _urgency(result: ItemResult) -> tuple[int, int]:
-    return _RED_FIRST.index(result.verdict), _SEVERITIES.index(result.item.severity)
-
-
-def _shown(result: ItemResult, waits: Container[str]) -> Shown:
-    item, at = result.item, _newest_at(result) if result.findings else None
-    return Shown(item.id, item.text, item.severity, result.verdict, result.reason, item.id in waits, at)
+def _urgency(item: Shown) -> tuple[int, int]:
+    return _RED_FIRST.index(item.verdict), _SEVERITIES.index(item.severity)
 
 
 def _top(change: Change, stand: Stands, done: int) -> Top:
@@ -181,17 +164,17 @@ def _top(change: Change, stand: Stands, done: int) -> Top:
 
 def _rows(change: Change, waits: Container[str]) -> list[Row]:
     """Return the phases that have items in scope."""
-    of: defaultdict[str, list[ItemResult]] = defaultdict(list)
-    for result in change.items:
-        of[result.item.phase].append(result)
+    of: defaultdict[str, list[Shown]] = defaultdict(list)
+    for item in change.items:
+        of[item.phase].append(item)
     return [_row(phase, of[phase.id], waits) for phase in change.phases if phase.id in of]
 
 
-def _row(phase: Phase, mine: list[ItemResult], waits: Container[str]) -> Row:
-    tally = words.tally(result.verdict for result in mine if result.item.id not in waits)
-    named = heapq.nsmallest(NAMED, mine, key=lambda result: (result.item.id in waits, result.verdict.good))
+def _row(phase: Phase, mine: list[Shown], waits: Container[str]) -> Row:
+    tally = words.tally(item.verdict for item in mine if item.id not in waits)
+    named = heapq.nsmallest(NAMED, mine, key=lambda item: (item.id in waits, item.verdict.good))
     waiting = len(mine) - sum(number for _, number in tally)
-    return Row(phase.title, len(mine), tally, waiting, tuple(_shown(result, waits) for result in named))
+    return Row(phase.title, len(mine), tally, waiting, tuple((item, item.id in waits) for item in named))
 
 
 def _signers(change: Change, signed: Mapping[str, Signature]) -> list[Signer]:

@@ -73,7 +73,7 @@ def _unknown(headline: str, means: str) -> Stands:
 
 
 def _running(change: Change) -> Stands:
-    failed = sum(result.verdict is Verdict.FAIL for result in change.items)
+    failed = sum(item.verdict is Verdict.FAIL for item in change.items)
     so_far = f"{words.count(failed, 'item')} failed so far. " if failed else ""
     look = Look.HOLD if failed else Look.NONE
     return Stands(Result.RUNNING, Ending("RUNNING", f"{so_far}Nothing is decided yet: do not proceed.", look))
@@ -98,7 +98,7 @@ def _decided(change: Change, at: datetime) -> Stands:
     decision = change.decision
     if decision is None:
         return _unknown("NO DECISION", "The run ended without a decision: do not proceed.")
-    waived = sum(result.verdict is Verdict.WAIVED for result in change.items)
+    waived = sum(item.verdict is Verdict.WAIVED for item in change.items)
     said = ending.named(decision, change.name, waived)
     if decision.exit_code == EXIT_BACK:
         return Stands(Result.ROLLED_BACK, said)
