@@ -12,7 +12,7 @@ from pytest_deploygate.journal import utcnow
 from pytest_deploygate.model import Verdict
 from pytest_deploygate.report.live import page, parts
 from pytest_deploygate.report.live.following import Following
-from pytest_deploygate.report.live.page import Signature
+from pytest_deploygate.report.live.page import Sign, Signature
 from pytest_deploygate.rollback.progress import Mark
 
 STEPS = ("page", "fence", "dns")
@@ -117,19 +117,21 @@ def test_names_and_reasons_of_a_rollback_are_text(change, shown):
 
 
 def test_who_signed_who_must_and_what_does_not_count(tmp_path):
-    Change(tmp_path).passes(roles=("Release manager", "Technical lead", "Operations"))
+    Change(tmp_path).passes(roles=("Release manager", "Technical lead", "Operations", "Sponsor"))
     seen = Following(tmp_path).look()
     signed = {
-        "release-manager": Signature(good=True, said="Ann on Monday"),
-        "technical-lead": Signature(good=False, said="<b>another"),
+        "release-manager": Signature(Sign.GOOD, "Ann on Monday"),
+        "technical-lead": Signature(Sign.BAD, "<b>another"),
+        "sponsor": Signature(Sign.UNKNOWN, "Eve on Monday"),
     }
     text = parts.document(page.live(seen, utcnow(), signed), "CHG-1", utcnow())
-    assert "Who must sign (1 of 3 signed)" in text
+    assert "Who must sign (1 of 4 signed)" in text
     found = re.findall(r'class="state \w+">([^<]+)</b> <span><b>([^<]+)</b>(?:: ([^<]*))?', text)
     assert found == [
         ("signed", "Release manager", "Ann on Monday"),
         ("does not count", "Technical lead", "&lt;b&gt;another"),
         ("must sign", "Operations", ""),
+        ("key unknown", "Sponsor", "Eve on Monday"),
     ]
 
 

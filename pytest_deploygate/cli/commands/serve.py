@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from pytest_deploygate.cli.shared import journals, options
+from pytest_deploygate.cli.shared import journals, options, signers
 from pytest_deploygate.cli.shared.refusals import Refused
+from pytest_deploygate.cli.shared.root import find_root
 
 _SHORTEST = 16
 
@@ -34,8 +35,21 @@ _SHORTEST = 16
     metavar="FILE",
     help="The file with the token that browsers must show. Default: none on loopback, else a new one.",
 )
+@click.option(
+    "--allowed-signers",
+    "allowed",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=f"Who may sign in which role. Default: {signers.ALLOWED} of the repository.",
+)
 def serve(
-    change: str, out: Path | None, host: str, port: int, names: tuple[str, ...], token_file: Path | None
+    change: str,
+    out: Path | None,
+    host: str,
+    port: int,
+    names: tuple[str, ...],
+    token_file: Path | None,
+    allowed: Path | None,
 ) -> None:
     """Serve a live, read-only page of one change: what is red and why, phases, clock, rollback, who must sign.
 
@@ -52,13 +66,14 @@ def serve(
     from pytest_deploygate.signoff.shown import Signatures  # noqa: PLC0415
 
     folder = journals.place_of(change, out)
+    signed = Signatures(folder, signers.allowed(allowed, find_root(Path.cwd())))
     token = _read(token_file) if token_file else "" if is_loopback(host) else secrets.token_urlsafe(24)
     if host in {"0.0.0.0", "::", ""} and not names:  # noqa: S104 (refused here)
         raise click.UsageError(f"--host {host} needs --name HOST: the name or address that browsers use")
     if ":" in host:
         raise click.UsageError("--host takes an IPv4 address or a name")
     try:
-        server = Server((host, port), folder, change, token, (host, *names), Signatures(folder))
+        server = Server((host, port), folder, change, token, (host, *names), signed)
     except OSError as error:
         raise Refused(
             f"{host}:{port} cannot be listened on: {error.strerror}; name another --port or --host"

@@ -6,6 +6,7 @@ import heapq
 from collections import defaultdict
 from collections.abc import Container, Mapping
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.lazy import dataclass
@@ -28,11 +29,19 @@ VALID = GOOD | {Result.EXPIRED}
 _SEVERITIES = (Severity.CRITICAL, Severity.MAJOR, Severity.MINOR)
 
 
+class Sign(StrEnum):
+    """What a role's signature is worth. It is good only if it is of the record as it stands, by a key of that role."""
+
+    GOOD = "signed"
+    UNKNOWN = "key unknown"
+    BAD = "does not count"
+
+
 @dataclass(frozen=True)
 class Signature:
-    """What is there of a role's signature: whether it is good for the record as it stands, and a few words."""
+    """What is there of a role's signature."""
 
-    good: bool
+    sign: Sign
     said: str
 
 
