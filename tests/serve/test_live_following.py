@@ -157,6 +157,11 @@ def test_a_damaged_journal_that_is_put_right_is_shown_again(tmp_path, file):
     assert done(following.look()) == len(change.items)
 
 
+def test_a_policy_beyond_the_calendar_is_said(tmp_path):
+    Change(tmp_path).passes(valid_s=1e20)
+    assert "cannot read" in Following(tmp_path).look().problem
+
+
 def test_a_journal_that_is_too_large_is_said(tmp_path, monkeypatch):
     Change(tmp_path).passes()
     monkeypatch.setattr(tail, "MOST_BYTES", 100)

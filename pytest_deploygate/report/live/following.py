@@ -9,7 +9,7 @@ from typing import BinaryIO
 from pytest_deploygate import moments
 from pytest_deploygate.decision.incidents import Incident
 from pytest_deploygate.files import bounded
-from pytest_deploygate.journal import JournalError, utcnow
+from pytest_deploygate.journal import JournalError, readable, utcnow
 from pytest_deploygate.journal.tail import Gone, Stamp, Tail
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Decision, Phase
@@ -30,7 +30,8 @@ class Clock:
 class Change:
     """A change as its journal says. `items` are those in the scope of the last run, in the checklist's order.
 
-    `whole` are the phases all of whose items are in that scope. `stopped` says that the latest rollback stopped by itself.
+    `whole` are the phases all of whose items are in that scope. `back_until` is when the latest rollback should be over,
+    according to the policy. `stopped` says that the latest rollback stopped by itself.
     `head` and `lines` are the hash and the number of the journal's last line.
     """
 
@@ -48,6 +49,7 @@ class Change:
     incident: Incident | None
     clock: Clock | None
     gone_back: GoneBack | None
+    back_until: datetime | None
     stopped: bool
     roles: tuple[str, ...]
     contacts: tuple[Contact, ...]
@@ -135,11 +137,12 @@ class Following:
         )
         return tuple(filter(None, (self._said, unfinished if self._tail.unfinished else "")))
 
+    @readable()
     def _built(self, at: datetime) -> Seen:
         state, about = self._state, self._state.about
         if about is None:
             return Seen(at, "The journal has no run yet: nothing was measured.", self._notes())
-        incident = state.incident()
+        incident, back = state.incident(), state.gone_back()
         change = Change(
             name=about.change,
             inventory=about.inventory,
@@ -154,7 +157,8 @@ class Following:
             valid_until=_later(state.decision.at, about.decision_valid_s) if state.decision else None,
             incident=incident,
             clock=_clock(incident),
-            gone_back=state.gone_back(),
+            gone_back=back,
+            back_until=_later(back.began, back.allowed_s) if back else None,
             stopped=state.stopped,
             roles=about.roles,
             contacts=state.contacts,

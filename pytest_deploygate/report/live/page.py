@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Container, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from pytest_deploygate.checklist.parser import slug
@@ -99,11 +99,7 @@ class Back:
 
     gone_back: GoneBack
     stopped: bool
-
-    @property
-    def until(self) -> datetime:
-        """When it should be over according to the policy."""
-        return self.gone_back.began + timedelta(seconds=self.gone_back.allowed_s)
+    until: datetime | None
 
 
 @dataclass(frozen=True)
@@ -152,7 +148,7 @@ def live(seen: Seen, now: datetime, signed: Mapping[str, Signature]) -> Live:
             ),
             change.clock,
             bool(change.clock and change.clock.until <= now),
-            Back(change.gone_back, change.stopped) if change.gone_back else None,
+            Back(change.gone_back, change.stopped, change.back_until) if change.gone_back else None,
             tuple(_signers(change, signed)),
         )
     )
