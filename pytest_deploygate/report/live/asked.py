@@ -72,7 +72,7 @@ def _not_about(change: Change, phases: Sequence[str], *, good: bool) -> str:
     known = [phase.id for phase in change.phases]
     for phase in phases:
         if phase not in known:
-            return f"The checklist of {change.name} has no phase {phase!r}{nearest(phase, known)}."
+            return f"The checklist of {change.name} has no phase {phase!r}{nearest(phase, known)}"
         if good and phase not in change.whole:
             return f"The GO of {change.name} is about {change.scope}, which is not all of {phase}: run that phase."
     return ""
