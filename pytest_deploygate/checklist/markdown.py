@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import Enum
-
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.lazy import dataclass
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 #: Begins the note after each line of a ticked checklist (written by `checklist.ticked`), up to the end of the line.
 NOTE = "<!--deploygate-->"
@@ -58,6 +59,8 @@ class Line:
 
 def lines(text: str) -> Iterator[Line]:
     """Yield headings, list lines and strays in order of appearance."""
+    from markdown_it import MarkdownIt  # noqa: PLC0415 (only those who read a checklist need its 2 MB)
+
     tokens = MarkdownIt("commonmark").parse(_bare(text))
     open_items: list[bool] = []  # for each open list item: has its own line been seen?
     for before, token in zip([None, *tokens], tokens, strict=False):

@@ -7,7 +7,7 @@ The last `run` entry holds the frame (checklist, scope, items that do not apply,
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from pytest_deploygate.decision.runs import chain, joined, newest
 from pytest_deploygate.journal import Entry, JournalError, Segment, condensed, readable, segments
 from pytest_deploygate.model import (
     Finding,
+    Item,
     Severity,
     Verdict,
 )
@@ -63,19 +64,31 @@ def results(entries: Sequence[Entry], runs: Sequence[Segment] | None = None) -> 
     everything = Counter(f.item for segment in runs for test in segment.tests for f in test.findings)
     if short := condensed(entries):
         everything.update(dict(short.body["earlier"]))
-    composed = compose.results(
-        about.items,
-        in_scope,
-        waivers.apply(findings, about.waivers, runs[-1].started, about.inventory, about.change),
+    earlier = everything - Counter(f.item for f in findings)
+    found = composed(about.items, in_scope, about, runs[-1].started, findings, tests_of, earlier)
+    told = _told(runs[:-1])
+    return [_with_aside(_repeated(result, told), about.aside) for result in found]
+
+
+def composed(
+    items: Sequence[Item],
+    scope: Iterable[str],
+    about: Frame,
+    started: datetime,
+    findings: Sequence[Finding],
+    tests_of: Mapping[str, Sequence[str]],
+    earlier: Mapping[str, int],
+) -> list[compose.ItemResult]:
+    """Compose some items of a run from their findings and the waivers; `scope` may be those of the run's among them."""
+    found = compose.results(
+        items,
+        scope,
+        waivers.apply(findings, about.waivers, started, about.inventory, about.change),
         tests_of=tests_of,
         not_applicable=about.not_applicable,
-        earlier=everything - Counter(f.item for f in findings),
+        earlier=earlier,
     )
-    told = _told(runs[:-1])
-    return [
-        _with_aside(_waived(_repeated(result, told), about, runs[-1].started), about.aside)
-        for result in composed
-    ]
+    return [_waived(result, about, started) for result in found]
 
 
 def _told(runs: Sequence[Segment]) -> dict[str, tuple[Finding, ...]]:

@@ -6,12 +6,14 @@ nothing is opened in a way that waits, only regular files are read, and of these
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 MB = 1024**2
 #: The most that a file written by people may have; a checklist of 300 items has 60 kB.
@@ -47,13 +49,20 @@ class OddTextError(ValueError):
         self.line = line
 
 
-def read(path: Path | str, most: int = WRITTEN) -> bytes:
-    """Return the content of a regular file. Raises OSError, among them OddFileError for one that is odd or too large."""
+@contextlib.contextmanager
+def opened(path: Path | str, buffering: int = -1) -> Iterator[BinaryIO]:
+    """Open a regular file to read its bytes. Raises OSError, among them OddFileError for anything else."""
     _refuse_odd(Path(path).stat().st_mode)  # opening a device can do things by itself
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123
-        said = os.fstat(descriptor)
-        _refuse_odd(said.st_mode)
+    with open(descriptor, "rb", buffering=buffering) as file:  # noqa: PTH123
+        _refuse_odd(os.fstat(descriptor).st_mode)
+        yield file
+
+
+def read(path: Path | str, most: int = WRITTEN) -> bytes:
+    """Return the content of a regular file. Raises OSError, among them OddFileError for one that is odd or too large."""
+    with opened(path, buffering=0) as file:
+        said = os.fstat(file.fileno())
         if said.st_size == 0:
             return b""
         found = file.read(min(said.st_size, most) + 1)

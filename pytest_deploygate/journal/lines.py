@@ -70,6 +70,15 @@ def holds(point: Entry, before: hashlib._Hash) -> bool:
     return bool(point.body.get("sha256") == before.hexdigest())
 
 
+def refuse_untrue(entry: Entry, before: hashlib._Hash, path: Path) -> None:
+    """Raise JournalError if an entry is a checkpoint of other bytes than those before it."""
+    if entry.kind == CHECKPOINT and not holds(entry, before):
+        raise JournalError(
+            f"{path}:{entry.seq}: this checkpoint is not of the lines before it; the record was damaged or edited. "
+            "Move the folder aside (--fresh) and run again"
+        )
+
+
 def chained(raw: bytes, start: int, before: Entry | None, path: Path) -> list[Entry]:
     """Verify and return the complete lines from `start` on; `before` is the entry before them."""
     return list(each(raw, start, before, path))
@@ -84,11 +93,7 @@ def each(raw: bytes, start: int, before: Entry | None, path: Path) -> Iterator[E
         number += 1
         entry = parse_line(line, number, previous, start, path)
         if digest is not None:
-            if entry.kind == CHECKPOINT and not holds(entry, digest):
-                raise JournalError(
-                    f"{path}:{number}: this checkpoint is not of the lines before it; the record was damaged or edited. "
-                    "Move the folder aside (--fresh) and run again"
-                )
+            refuse_untrue(entry, digest, path)
             digest.update(line + b"\n")
         previous, start = entry.sha256, end + 1
         yield entry

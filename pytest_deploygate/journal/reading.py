@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pytest_deploygate.files import bounded
@@ -43,21 +44,42 @@ def read(folder: Path) -> tuple[list[Entry], int]:
     point = _last_checkpoint(raw, whole, path)
     if point is None:
         return parse(raw, path)
-    try:
-        kept = [_kept(raw[start : start + length], start, path) for start, length in point.body["kept"]]
-        short = Entry(point.seq, point.at, CONDENSED, point.body, point.sha256, point.start, point.length)
+    kept = list(kept_lines(point, lambda start, length: raw[start : start + length], path))
+    return [
+        *kept,
+        in_place_of(point, path),
+        *chained(raw, point.start + point.length + 1, point, path),
+    ], whole
+
+
+def kept_lines(point: Entry, bytes_at: Callable[[int, int], bytes], path: Path) -> Iterator[Entry]:
+    """Yield the lines that a checkpoint names. Raises JournalError."""
+    with _readable(point, path):
+        for start, length in point.body["kept"]:
+            yield _kept(bytes_at(start, length), start, path)
+
+
+def in_place_of(point: Entry, path: Path) -> Entry:
+    """Return the entry that stands for the lines which a checkpoint does not name. Raises JournalError."""
+    with _readable(point, path):
         for run in point.body["runs"]:
             in_short(run, ())
         numbers = [point.body["numbers"], *(said for _, said in point.body["before"])]
         for _item, _target, _name, values in itertools.chain.from_iterable(numbers):
             sum(values)
         Counter(dict(point.body["earlier"])).update({"": 0})
+    return Entry(point.seq, point.at, CONDENSED, point.body, point.sha256, point.start, point.length)
+
+
+@contextlib.contextmanager
+def _readable(point: Entry, path: Path) -> Iterator[None]:
+    try:
+        yield
     except ODD:
         raise JournalError(
             f"{path}:{point.seq}: this checkpoint cannot be read; the record was damaged or edited. "
             "Move the folder aside (--fresh) and run again"
         ) from None
-    return [*kept, short, *chained(raw, point.start + point.length + 1, point, path)], whole
 
 
 def stream(folder: Path) -> tuple[Iterator[Entry], bool]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from markupsafe import Markup
 
 from pytest_deploygate.lazy import dataclass
-from pytest_deploygate.model import Outcome, Verdict
+from pytest_deploygate.model import Decision, Outcome, Verdict
 from pytest_deploygate.report import grouping, words
 from pytest_deploygate.report.record import Record
 
@@ -38,7 +38,7 @@ class Ending:
 
 
 #: An outcome whose rollback has ended, by exit code.
-_WENT_BACK = {
+WENT_BACK = {
     23: Ending("ROLLED BACK", "Every step of the rollback was done and verified.", Look.BACK),
     24: Ending(
         "ROLLBACK FAILED",
@@ -51,21 +51,23 @@ _LOOKS = {Outcome.GO: Look.GO, Outcome.HOLD: Look.HOLD, Outcome.ROLLBACK: Look.R
 
 def of(record: Record) -> Ending:
     """Name the decision of a record."""
-    decision = record.decision
+    waived = sum(1 for r in grouping.in_scope(record) if r.verdict is Verdict.WAIVED)
+    return named(record.decision, record.change, waived, record.shard)
+
+
+def named(decision: Decision | None, change: str, waived: int, shard: str = "") -> Ending:
+    """Name a decision of a change with so many waived items; `shard` is `2/4` for a part of a run."""
     if decision is None:
         return Ending("NO DECISION", "Nothing was decided: do not proceed.", Look.NONE)
-    if decision.exit_code in _WENT_BACK:
-        return _WENT_BACK[decision.exit_code]
-    said = Ending(
-        decision.outcome.value, words.meaning(decision.outcome, record.change), _LOOKS[decision.outcome]
-    )
-    if record.shard and decision.outcome is Outcome.GO:
+    if decision.exit_code in WENT_BACK:
+        return WENT_BACK[decision.exit_code]
+    said = Ending(decision.outcome.value, words.meaning(decision.outcome, change), _LOOKS[decision.outcome])
+    if shard and decision.outcome is Outcome.GO:
         return Ending(
-            f"SHARD {record.shard} GOOD",
+            f"SHARD {shard} GOOD",
             "This part of the run is good. It decides nothing for the change: `deploygate merge` does.",
             Look.WAIVED,
         )
-    waived = sum(1 for r in grouping.in_scope(record) if r.verdict is Verdict.WAIVED)
     if decision.outcome is Outcome.GO and waived:
         number = words.count(waived, "item is", "items are")
         return Ending(

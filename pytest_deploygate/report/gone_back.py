@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from pytest_deploygate.decision import incident_log, incidents, standing
-from pytest_deploygate.decision.incidents import Event, Incident, What
-from pytest_deploygate.journal import Entry, segments
+from pytest_deploygate.decision import incident_log, incidents
+from pytest_deploygate.decision.incidents import Event, Times, What
+from pytest_deploygate.journal import Entry
 from pytest_deploygate.model import words_for
 from pytest_deploygate.moments import time_of
 from pytest_deploygate.report.record import GoneBack, Loss, StepBack
@@ -16,18 +16,25 @@ from pytest_deploygate.report.record import GoneBack, Loss, StepBack
 KINDS = frozenset({"rollback", "loss", "incident", "platform", "circumstances", "gone back", "after"})
 
 
-def newest(entries: Sequence[Entry]) -> GoneBack | None:
-    """Return the latest rollback, None if none was started. What another version wrote differently is left out."""
+def newest(entries: Sequence[Entry], times: Times) -> GoneBack | None:
+    """Return the latest rollback, None if none was started. What another version wrote differently is left out.
+
+    Only lines of `KINDS` are looked at. `times` are the policy's clocks.
+    """
     begun = [e for e in entries if e.kind == "rollback" and e.body.get("mark") == "begun"]
     if not begun:
         return None
     name = begun[-1].body["rollback"]
     mine = [e for e in entries if e.kind == "rollback" and e.body.get("rollback") == name]
-    found = [i for i in _incidents(entries) if str(name).startswith(f"{i.id} of ")]
+    found = [
+        i
+        for i in incidents.all_of(incident_log.events(entries), times)
+        if str(name).startswith(f"{i.id} of ")
+    ]
     return GoneBack(
         began=begun[-1].at,
         ended=next((e.at for e in mine if e.body["mark"] == "ended"), None),
-        allowed_s=standing.frame(segments(entries)[-1].begin).times.rollback_s,
+        allowed_s=times.rollback_s,
         course=tuple(_course(found[-1].events)) if found else (),
         steps=tuple(_steps(mine, str(begun[-1].body["said"]))),
         losses=tuple(_losses(entries, str(name))),
@@ -56,11 +63,6 @@ def said(entry: Entry) -> str:
             f"; next attempt {body['retry']}" if body.get("retry") else ""
         )
     return str(body.get("said") or body.get("why") or "")
-
-
-def _incidents(entries: Sequence[Entry]) -> list[Incident]:
-    times = standing.frame(segments(entries)[-1].begin).times
-    return incidents.all_of(incident_log.events(entries), times)
 
 
 def _course(events: Sequence[Event]) -> Iterator[tuple[datetime, str]]:

@@ -55,12 +55,15 @@ def cleaned(record: Record) -> Record:
 
 
 def _cleaned(record: Record) -> Record:
+    return clean(record)
+
+
+def clean(value: T) -> T:
+    """Return a value with every text in its tuples and dataclasses plain and masked; the same object if nothing was to do."""
     texts: list[str] = []
-    _collect(record, texts)
+    _collect(value, texts)
     joined = "\n".join(texts)
-    if leaving(joined) == joined:
-        return record
-    return _mapped(record, leaving)
+    return value if leaving(joined) == joined else _mapped(value, leaving)
 
 
 def _collect(value: Any, into: list[str]) -> None:

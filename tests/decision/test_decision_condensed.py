@@ -19,6 +19,7 @@ from pytest_deploygate.decision import condensed, rules, standing
 from pytest_deploygate.journal import FILE, Entry, JournalError, Writer, utcnow
 from pytest_deploygate.model import Finding, Item, Kind, Phase, Reading, Severity, Verdict
 from pytest_deploygate.report import from_journal, results
+from pytest_deploygate.report.live.following import Following, Seen
 from pytest_deploygate.rollback import situation
 from pytest_deploygate.signoff import folder as folders
 
@@ -120,6 +121,42 @@ def all_lines(folder: Path) -> list[Entry]:
 
 def whole_report(entries: list[Entry]) -> dict[str, str]:
     return dict(results.render(from_journal.build(entries)))
+
+
+def seen_live(seen: Seen | None) -> Any:
+    """What the live page shows of a journal, as it is compared with the report's record."""
+    assert seen
+    assert seen.change, seen.problem
+    change = seen.change
+    results = [(i.id, i.verdict, i.reason, i.at) for i in change.items]
+    return results, change.decision, change.running, change.head
+
+
+def of_record(lines: list[Entry]) -> Any:
+    record, last = from_journal.build(lines), journal.segments(lines)[-1]
+    results = [
+        (
+            r.item.id,
+            r.verdict,
+            "" if r.verdict.good else r.reason,
+            max((f.at for f in r.findings), default=None),
+        )
+        for r in record.items
+        if r.in_scope
+    ]
+    return results, record.decision, last.ended is None, lines[-1].sha256
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_live_page_follows_and_starts_anywhere_with_the_results_of_the_report(tmp_path, seed):
+    chance = random.Random(seed)
+    change = Change(tmp_path, chance, always_condensed=seed % 2 == 0)
+    following = Following(tmp_path)
+    for _ in range(12):
+        change.run(resumes=chance.random() < 0.5)
+        expected = of_record(all_lines(tmp_path))
+        assert seen_live(following.look()) == expected
+        assert seen_live(Following(tmp_path).look()) == expected
 
 
 @pytest.mark.parametrize("seed", range(12))

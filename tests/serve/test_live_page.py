@@ -11,6 +11,7 @@ from live_journal import Change, served
 
 from pytest_deploygate.journal import FILE
 from pytest_deploygate.model import Verdict
+from pytest_deploygate.report.live.parts import NAMES as ORDER
 
 
 def ask(port, path="/", method="GET", host=None, **headers):
@@ -23,9 +24,10 @@ def ask(port, path="/", method="GET", host=None, **headers):
 
 
 class Events:
-    """A client of the events; `until` returns the first page that has a text."""
+    """A client of the events; `until` returns the first page that has all texts."""
 
     def __init__(self, port):
+        self.parts = {}
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         self.connection.request("GET", "/events")
         self.answer = self.connection.getresponse()
@@ -36,8 +38,11 @@ class Events:
         while line := self.answer.readline().decode():
             if line.startswith("event: "):
                 name = line[7:].strip()
-            elif line.startswith("data: ") and name == "page":
-                page = json.loads(line[6:])
+            elif line.startswith("data: ") and name == "parts":
+                self.latest = json.loads(line[6:])
+                self.parts |= self.latest
+                page = "".join(self.parts[name] for name in ORDER)
+                page += "".join(text for name, text in self.parts.items() if name not in ORDER)
                 if all(text in page for text in texts):
                     return page
         raise AssertionError(f"the events ended without {texts}")
@@ -77,6 +82,21 @@ def test_items_come_as_a_run_writes_them_and_red_is_first(tmp_path, following):
             change.finds(item)
         change.ends()
         assert "RUNNING" not in events.until("HOLD", "4 of 4 items", "Release manager")
+
+
+def test_only_the_parts_that_change_are_sent(tmp_path, following):
+    change = Change(tmp_path).begin()
+    with served(tmp_path) as port:
+        events = following(port)
+        events.until("0 of 4 items")
+        assert {*events.latest} == {*ORDER, "phases-0", "phases-1"}
+        change.finds("phase2.item-0")
+        events.until("1 of 4 items")
+        assert {*events.latest} == {"top", "phases-0", "newest"}
+        change.finds("golive.item-1", Verdict.FAIL, "db1 lags 9 s")
+        events.until("db1 lags 9 s")
+        assert {*events.latest} == {"top", "phases-1", "newest", "red"}
+    change.writer.close()
 
 
 def test_go_is_shown_and_expires_while_nobody_writes(tmp_path, following):

@@ -15,6 +15,7 @@ from pytest_deploygate.cli import main
         (["--host", "::1"], "takes an IPv4 address"),
         (["--token-file", "absent"], "cannot be read as a token"),
         (["--token-file", "short"], "16 or more printable"),
+        (["--allowed-signers", "absent"], "there is no such file"),
     ],
 )
 def test_refusals_are_sentences(tmp_path, monkeypatch, arguments, says):

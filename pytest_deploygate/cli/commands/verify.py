@@ -10,14 +10,13 @@ import click
 
 from pytest_deploygate.checklist.records import parse_time
 from pytest_deploygate.checklist.vocabulary import time_words
-from pytest_deploygate.cli.shared import folders, journals, options
+from pytest_deploygate.cli.shared import folders, journals, options, signers
 from pytest_deploygate.cli.shared.refusals import Command, Refused
 from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.report.leaving import leaving
 from pytest_deploygate.signoff.result import Check, VerifyResult
 from pytest_deploygate.signoff.verify import verify as verify_folder
 
-ALLOWED = "allowed_signers"
 _MARK = {True: "ok     ", False: "WRONG  ", None: "note   "}
 
 
@@ -35,7 +34,7 @@ _MARK = {True: "ok     ", False: "WRONG  ", None: "note   "}
     "allowed",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help=f"Who may sign in which role. Default: {ALLOWED} of the repository. Never a file of the folder itself.",
+    help=f"Who may sign in which role. Default: {signers.ALLOWED} of the repository. Never a file of the folder itself.",
 )
 @click.option(
     "--roles", metavar="ROLE,…", help="The roles that must have signed. Default: those in the journal."
@@ -76,7 +75,7 @@ def verify(
     place = folders.of(change, folder, root)
     result = verify_folder(
         place,
-        _allowed(allowed, root),
+        signers.allowed(allowed, root),
         folders.roles(roles),
         root=root,
         at=_moment(moment),
@@ -88,13 +87,6 @@ def verify(
         for line in _lines(result, everything=everything):
             click.echo(leaving(line))
     raise SystemExit(result.exit_code)
-
-
-def _allowed(given: Path | None, root: Path) -> Path:
-    """Return the allowed-signers file; one that was named must be there."""
-    if given is not None and not given.is_file():
-        raise Refused(f"--allowed-signers {given}: there is no such file")
-    return given or root / ALLOWED
 
 
 def _moment(text: str | None) -> datetime | None:

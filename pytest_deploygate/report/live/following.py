@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 from pytest_deploygate import moments
-from pytest_deploygate.decision import incident_log, incidents, standing
-from pytest_deploygate.journal import FILE, JournalError, read, segments, utcnow
+from pytest_deploygate.decision.incidents import Incident
+from pytest_deploygate.files import bounded
+from pytest_deploygate.journal import JournalError, readable, utcnow
+from pytest_deploygate.journal.tail import Gone, Stamp, Tail
 from pytest_deploygate.lazy import dataclass
-from pytest_deploygate.report import from_journal
-from pytest_deploygate.report.leaving import cleaned
-from pytest_deploygate.report.record import Record
-
-#: More than this of a first line identifies no journal any better.
-_FIRST_LINE = 65_536
+from pytest_deploygate.model import Decision, Phase
+from pytest_deploygate.report.live.state import Shown, State
+from pytest_deploygate.report.record import Contact, GoneBack
 
 
 @dataclass(frozen=True)
@@ -25,124 +24,169 @@ class Clock:
     name: str
     incident: str
     until: datetime
-    left_s: float
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change as its journal says. `items` are those in the scope of the last run, in the checklist's order.
+
+    `whole` are the phases all of whose items are in that scope. `back_until` is when the latest rollback should be over,
+    according to the policy. `stopped` says that the latest rollback stopped by itself.
+    `head` and `lines` are the hash and the number of the journal's last line. `shard` is `2/4` for a part of a run.
+    """
+
+    name: str
+    inventory: str
+    scope: str
+    phases: tuple[Phase, ...]
+    whole: frozenset[str]
+    items: tuple[Shown, ...]
+    decision: Decision | None
+    running: bool
+    started: datetime
+    latest: datetime
+    valid_until: datetime | None
+    incident: Incident | None
+    clock: Clock | None
+    gone_back: GoneBack | None
+    back_until: datetime | None
+    stopped: bool
+    roles: tuple[str, ...]
+    contacts: tuple[Contact, ...]
+    head: str
+    lines: int
+    shard: str = ""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A journal as it was read at a time. Without a `record`, `problem` says why there is none.
+    """A journal as it was read at a time. Without a `change`, `problem` says why there is none.
 
-    `notes` are sentences about a record that can be shown: an unfinished last line, a journal that took another's place.
+    `notes` are sentences about a change that can be shown: an unfinished last line, a journal that took another's place.
     """
 
     at: datetime
     problem: str
     notes: tuple[str, ...] = ()
-    record: Record | None = None
-    clock: Clock | None = None
-    running: bool = False
-    latest: datetime | None = None
-    valid_until: datetime | None = None
+    change: Change | None = None
 
 
 class Following:
-    """Reads the journal of one folder again whenever it has changed. Not for several threads."""
+    """Reads what is new in the journal of one folder. Not for several threads."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE
-        self._stamp: tuple[int, ...] | str | None = ""  # no look has been taken yet
-        self._first = b""
-        self._size = 0
-        self._replaced = ""
+        self._tail = Tail(folder)
+        self._state = State()
+        self._stamp: Stamp | str | None = ""  # no look has been taken yet
+        self._said = ""
 
     def look(self) -> Seen | None:
         """Return what is there now; None if nothing has changed since the last look."""
-        stamp = self._stamped()
-        if stamp == self._stamp:
+        stamp = self._tail.stamp()
+        if stamp == self._stamp and not self._tail.owes():
             return None
+        unchanged, self._stamp = stamp == self._stamp, stamp
+        said = self._said
         seen = self._read(stamp)
-        self._stamp = stamp
-        return seen
+        return None if unchanged and said == self._said and not seen.problem else seen
 
-    def _stamped(self) -> tuple[int, ...] | None:
-        try:
-            found = self._path.stat()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            return (-1, error.errno or 0)
-        return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-
-    def _read(self, stamp: tuple[int, ...] | None) -> Seen:
+    def _read(self, stamp: Stamp | None) -> Seen:
         at = utcnow()
-        if stamp is None:
-            return Seen(at, self._absent())
         try:
-            with self._path.open("rb") as file:
-                first = hashlib.sha256(file.readline(_FIRST_LINE)).digest() if stamp[2:3] != (0,) else b""
-            self._compare(first, stamp, at)
+            if stamp is None:
+                self._again()
+                return Seen(at, self._absent())
+            with bounded.opened(self._tail.path) as file:
+                self._take(file, at)
             return self._built(at)
         except OSError as error:
-            return Seen(
-                at, f"{self._path} cannot be read: {error.strerror}. Give this user the right to read it."
-            )
+            self._again()
+            why = f"{self._tail.path} cannot be read: {error.strerror}. Give this user the right to read it."
+            return Seen(at, why)
         except JournalError as error:
+            self._again()
             return Seen(at, f"The journal cannot be trusted: {error}.", self._notes())
 
+    def _take(self, file: BinaryIO, at: datetime) -> None:
+        """Read what is new, or all if this is another journal. A decision is shown only if all before it is as it was read."""
+        for sure in (False, True):
+            if gone := self._tail.gone(file, sure=sure):
+                self._said = _words(gone, at)
+                self._state = State()
+            for entry in self._tail.lines(file):
+                self._state.add(entry)
+            if self._state.running:
+                break
+
+    def _again(self) -> None:
+        self._tail.forget()
+        self._state = State()
+
     def _absent(self) -> str:
-        if self._first:
+        path = self._tail.path
+        if self._tail.first:
             return (
-                f"The journal {self._path} is gone: it was here when this page was served before. It was moved aside "
+                f"The journal {path} is gone: it was here when this page was served before. It was moved aside "
                 "(--fresh) or removed. Nothing is known until a run writes a new one."
             )
-        return f"There is no journal {self._path} yet: nothing was measured. This page shows the first run when it begins."
-
-    def _compare(self, first: bytes, stamp: tuple[int, ...], at: datetime) -> None:
-        size = stamp[2] if len(stamp) > 2 else 0
-        if self._first and first != self._first:
-            self._replaced = f"Another journal took this one's place at {at:%H:%M:%S} UTC: what was shown before belongs to another record."
-        elif size < self._size:
-            self._replaced = (
-                f"The journal became shorter at {at:%H:%M:%S} UTC: lines that were shown before are gone."
-            )
-        self._first, self._size = first or self._first, size
+        return f"There is no journal {path} yet: nothing was measured. This page shows the first run when it begins."
 
     def _notes(self) -> tuple[str, ...]:
-        return (self._replaced,) if self._replaced else ()
-
-    def _built(self, at: datetime) -> Seen:
-        entries, whole = read(self._path.parent)
-        notes = list(self._notes())
-        if self._path.stat().st_size > whole:
-            notes.append(
-                "The last line of the journal is unfinished: a run writes it now, or was killed while it did. "
-                "It is not counted."
-            )
-        runs = segments(entries)
-        if not runs:
-            return Seen(at, "The journal has no run yet: nothing was measured.", tuple(notes))
-        about = standing.frame(runs[-1].begin)
-        record = cleaned(from_journal.build(entries))
-        last = runs[-1]
-        return Seen(
-            at,
-            "",
-            tuple(notes),
-            record,
-            _clock(incidents.standing(incident_log.events(entries), about.times)),
-            running=last.ended is None,
-            latest=entries[-1].at,
-            valid_until=_later(last.decision.at, about.decision_valid_s) if last.decision else None,
+        unfinished = (
+            "The last line of the journal is unfinished: a run writes it now, or was killed while it did. "
+            "It is not counted."
         )
+        return tuple(filter(None, (self._said, unfinished if self._tail.unfinished else "")))
+
+    @readable()
+    def _built(self, at: datetime) -> Seen:
+        state, about = self._state, self._state.about
+        if about is None:
+            return Seen(at, "The journal has no run yet: nothing was measured.", self._notes())
+        incident, back = state.incident(), state.gone_back()
+        change = Change(
+            name=about.change,
+            inventory=about.inventory,
+            scope=(state.decision.scope if state.decision else "") or about.scope_words or "the whole checklist",
+            phases=about.phases,
+            whole=state.whole,
+            items=state.items(),
+            decision=state.decision,
+            running=state.running,
+            started=state.started,
+            latest=state.latest,
+            valid_until=_later(state.decision.at, about.decision_valid_s) if state.decision else None,
+            incident=incident,
+            clock=_clock(incident),
+            gone_back=back,
+            back_until=_later(back.began, back.allowed_s) if back else None,
+            stopped=state.stopped,
+            roles=about.roles,
+            contacts=state.contacts,
+            head=state.head,
+            lines=state.lines,
+            shard="{}/{}".format(*about.shard) if about.shard else "",
+        )  # fmt: skip
+        return Seen(at, "", self._notes(), change)
+
+
+def _words(gone: Gone, at: datetime) -> str:
+    when = f"at {at:%H:%M:%S} UTC"
+    match gone:
+        case Gone.REPLACED:
+            return f"Another journal took this one's place {when}: what was shown before belongs to another record."
+        case Gone.SHORTER:
+            return f"The journal became shorter {when}: lines that were shown before are gone."
+    return f"Lines of the journal that were shown before were changed {when}: all of it was read again."
 
 
 def _later(at: datetime, seconds: float) -> datetime:
-    return datetime.fromtimestamp(at.timestamp() + seconds, at.tzinfo)
+    return at + timedelta(seconds=seconds)
 
 
-def _clock(incident: incidents.Incident | None) -> Clock | None:
+def _clock(incident: Incident | None) -> Clock | None:
     """Return the clock that runs; what is left is counted as `deploygate decide` counts it."""
-    if incident is None or incident.over or incident.clock is None:
+    if incident is None or incident.clock is None:
         return None
     left = incident.left_s(moments.present())
-    return None if left is None else Clock(incident.clock[0], incident.id, _later(utcnow(), left), left)
+    return None if left is None else Clock(incident.clock[0], incident.id, _later(utcnow(), left))

@@ -1,141 +1,187 @@
-"""What the live page shows of a change, and the page as text. Its size does not grow with the checklist."""
+"""What the live page shows of a change. Its size does not grow with the checklist."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
+import heapq
+from collections import defaultdict
+from collections.abc import Container, Mapping
 from datetime import datetime
+from enum import StrEnum
 
-from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.lazy import dataclass
-from pytest_deploygate.model import Phase, Verdict
-from pytest_deploygate.report import ending, html, signing, words
-from pytest_deploygate.report.ending import Ending, Look
-from pytest_deploygate.report.live.following import Seen
-from pytest_deploygate.report.record import Record
+from pytest_deploygate.model import Phase, Severity, Verdict
+from pytest_deploygate.report import words
+from pytest_deploygate.report.ending import Ending
+from pytest_deploygate.report.leaving import clean
+from pytest_deploygate.report.live import stands
+from pytest_deploygate.report.live.following import Change, Clock, Seen
+from pytest_deploygate.report.live.stands import GOOD, Result, Stands
+from pytest_deploygate.report.live.state import Shown
+from pytest_deploygate.report.record import Contact, GoneBack
 
 #: Items shown with their reason, items of a phase that are named, and the newest findings that are listed.
 RED, NAMED, NEWEST = 40, 30, 12
 #: Red comes first; then what cannot be told, then what nothing covered.
 _RED_FIRST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_COVERED)
+#: Results whose end of validity is said.
+VALID = GOOD | {Result.EXPIRED}
+_SEVERITIES = (Severity.CRITICAL, Severity.MAJOR, Severity.MINOR)
+
+
+class Sign(StrEnum):
+    """What a role's signature is worth. It is good only if it is of the record as it stands, by a key of that role."""
+
+    GOOD = "signed"
+    UNKNOWN = "key unknown"
+    BAD = "does not count"
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What is there of a role's signature."""
+
+    sign: Sign
+    said: str
+
+
+@dataclass(frozen=True)
+class Signer:
+    """A role that must sign. `signature` is None as long as nothing is there."""
+
+    role: str
+    contact: Contact | None
+    signature: Signature | None
 
 
 @dataclass(frozen=True)
 class Row:
-    """A phase with its items in scope. `waiting` are those that the run that goes on has not reached."""
+    """A phase with its items in scope, bad ones first, each with whether it waits.
 
-    phase: Phase
+    `waiting` is the number of those that the run that goes on has not reached.
+    """
+
+    title: str
     total: int
     tally: tuple[tuple[Verdict, int], ...]
     waiting: int
-    items: tuple[ItemResult, ...]
+    items: tuple[tuple[Shown, bool], ...]
+
+
+@dataclass(frozen=True)
+class Top:
+    """The banner: how the change stands, and how far the run is."""
+
+    ending: Ending
+    change: str
+    inventory: str
+    scope: str
+    done: int
+    total: int
+    running: bool
+    latest: datetime | None
+    decided: datetime | None
+    valid_until: datetime | None
+
+
+@dataclass(frozen=True)
+class Red:
+    """What needs action: the first items with their reasons, and how many there are."""
+
+    items: tuple[Shown, ...]
+    total: int
+    goes_on: bool
+
+
+@dataclass(frozen=True)
+class Back:
+    """A rollback. `stopped` says that it stopped at a step that failed."""
+
+    gone_back: GoneBack
+    stopped: bool
+    until: datetime | None
 
 
 @dataclass(frozen=True)
 class Live:
-    """The page's contents, computed from what was seen of the journal at a time."""
+    """The page's contents at a time, computed from what was seen of the journal. Every text is plain and masked."""
 
-    seen: Seen
-    ending: Ending
-    red: tuple[ItemResult, ...] = ()
-    red_total: int = 0
+    now: datetime
+    problem: str
+    notes: tuple[str, ...]
+    top: Top
+    red: Red | None = None
     rows: tuple[Row, ...] = ()
-    newest: tuple[tuple[datetime, ItemResult], ...] = ()
-    total: int = 0
-    done: int = 0
-    signers: tuple[signing.Signer, ...] = ()
+    newest: tuple[Shown, ...] = ()
+    clock: Clock | None = None
+    clock_over: bool = False
+    back: Back | None = None
+    signers: tuple[Signer, ...] | None = None
 
 
-def live(seen: Seen, now: datetime) -> Live:
-    """Compute the page. What is unknown is never shown as GO: a damaged journal, a run that goes on, an expired decision."""
-    record = seen.record
-    if record is None:
-        return Live(
-            seen, Ending("CANNOT TELL", "Nothing is known of this change: do not proceed.", Look.NONE)
+def live(seen: Seen, now: datetime, signed: Mapping[str, Signature]) -> Live:
+    """Compute the page. `signed` are the signatures that are there, by the slug of their role."""
+    change, stand = seen.change, stands.now(seen, now)
+    said = stand.ending
+    if change is None:
+        top = Top(said, "", "", "", 0, 0, False, None, None, None)
+        return clean(Live(now, seen.problem, seen.notes, top))
+    items = change.items
+    waits = {
+        item.id
+        for item in items
+        if change.running and item.at is None and item.verdict is Verdict.NOT_COVERED
+    }
+    red = [
+        item for item in items if item.verdict in _RED_FIRST and item.id not in waits and not item.deferred
+    ]
+    return clean(
+        Live(
+            now,
+            seen.problem,
+            seen.notes,
+            _top(change, stand, len(items) - len(waits)),
+            Red(tuple(heapq.nsmallest(RED, red, key=_urgency)), len(red), change.running),
+            tuple(_rows(change, waits)),
+            tuple(
+                heapq.nlargest(NEWEST, (item for item in items if item.at), key=lambda item: item.at or now)
+            ),
+            change.clock,
+            bool(change.clock and change.clock.until <= now),
+            Back(change.gone_back, change.stopped, change.back_until) if change.gone_back else None,
+            tuple(_signers(change, signed)),
         )
-    scope = [r for r in record.items if r.in_scope]
-    waits = {r.item.id for r in scope if seen.running and not r.findings and r.verdict is Verdict.NOT_COVERED}
-    red = sorted(
-        (r for r in scope if r.verdict in _RED_FIRST and r.item.id not in waits and not r.deferred_to),
-        key=lambda r: (
-            _RED_FIRST.index(r.verdict),
-            r.item.severity.value != "critical",
-            r.item.severity.value != "major",
-        ),
-    )
-    found = sorted(((max(f.at for f in r.findings), r) for r in scope if r.findings), key=lambda one: one[0])
-    return Live(
-        seen,
-        _ending(seen, record, now, sum(r.verdict is Verdict.FAIL for r in scope)),
-        tuple(red[:RED]),
-        len(red),
-        tuple(_row(phase, [r for r in scope if r.item.phase == phase.id], waits) for phase in record.phases),
-        tuple(reversed(found[-NEWEST:])),
-        len(scope),
-        len(scope) - len(waits),
-        signing.signers(record),
-    )
-
-
-def _ending(seen: Seen, record: Record, now: datetime, failed: int) -> Ending:
-    if seen.running:
-        so_far = f"{words.count(failed, 'item')} failed so far. " if failed else ""
-        return Ending(
-            "RUNNING", f"{so_far}Nothing is decided yet: do not proceed.", Look.HOLD if failed else Look.NONE
-        )
-    said = ending.of(record)
-    if said.look in {Look.GO, Look.WAIVED} and expired(seen, now):
-        return Ending(
-            f"{said.headline} EXPIRED",
-            "The decision is too old to go on with: run the phase again.",
-            Look.NONE,
-        )
-    return said
-
-
-def expired(seen: Seen, now: datetime) -> bool:
-    """Tell whether the decision that is shown is no longer valid."""
-    return seen.valid_until is not None and seen.valid_until <= now
-
-
-def _row(phase: Phase, mine: Sequence[ItemResult], waits: set[str]) -> Row:
-    reached = [r for r in mine if r.item.id not in waits]
-    bad_first = sorted(reached, key=lambda r: r.verdict.good)
-    return Row(
-        phase,
-        len(mine),
-        words.tally(r.verdict for r in reached),
-        len(mine) - len(reached),
-        (*bad_first, *(r for r in mine if r.item.id in waits))[:NAMED],
     )
 
 
-def fragment(seen: Seen, now: datetime) -> str:
-    """Return what is inside of the page's body and changes. All values are escaped."""
-    shown = live(seen, now)
-    waits = not seen.record or seen.running
-    return html.template("live.html.j2").render(
-        live=shown, record=seen.record, now=now, waits=waits, clock_over=seen.clock and seen.clock.until <= now,
-        stale=expired(seen, now),
+def _urgency(item: Shown) -> tuple[int, int]:
+    return _RED_FIRST.index(item.verdict), _SEVERITIES.index(item.severity)
+
+
+def _top(change: Change, stand: Stands, done: int) -> Top:
+    decided = change.decision.at if change.decision else None
+    valid = change.valid_until if stand.result in VALID else None
+    return Top(
+        stand.ending, change.name, change.inventory, change.scope, done, len(change.items), change.running,
+        change.latest, decided, valid,
     )  # fmt: skip
 
 
-def document(inside: str, change: str) -> str:
-    """Return the whole page. Without script it reloads itself every five seconds."""
-    css, script = sheets()
-    return html.template("live_page.html.j2").render(inside=inside, change=change, style=css, script=script)
+def _rows(change: Change, waits: Container[str]) -> list[Row]:
+    """Return the phases that have items in scope."""
+    of: defaultdict[str, list[Shown]] = defaultdict(list)
+    for item in change.items:
+        of[item.phase].append(item)
+    return [_row(phase, of[phase.id], waits) for phase in change.phases if phase.id in of]
 
 
-@functools.cache
-def sheets() -> tuple[str, str]:
-    """Return the style sheet, which is the report's and what the live page adds, and the script."""
-    return html.style()[0] + html.source("live.css"), html.source("live.js")
+def _row(phase: Phase, mine: list[Shown], waits: Container[str]) -> Row:
+    tally = words.tally(item.verdict for item in mine if item.id not in waits)
+    named = heapq.nsmallest(NAMED, mine, key=lambda item: (item.id in waits, item.verdict.good))
+    waiting = len(mine) - sum(number for _, number in tally)
+    return Row(phase.title, len(mine), tally, waiting, tuple((item, item.id in waits) for item in named))
 
 
-def policy() -> str:
-    """Return the Content-Security-Policy of the page: its own style and script, its own events, and nothing else."""
-    css, script = (html.digest(text) for text in sheets())
-    return (
-        f"default-src 'none'; style-src 'sha256-{css}'; script-src 'sha256-{script}'; connect-src 'self'; "
-        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
+def _signers(change: Change, signed: Mapping[str, Signature]) -> list[Signer]:
+    contacts = {contact.role: contact for contact in change.contacts}
+    return [Signer(role, contacts.get(role), signed.get(slug(role))) for role in change.roles]

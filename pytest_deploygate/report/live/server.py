@@ -1,6 +1,6 @@
 """The server of the live page: one thread reads the journal, and each browser gets what it read last.
 
-It reads only: any method but GET and HEAD is refused. It answers to the names it was given and to no other (a page of
+It reads only: any method but GET and HEAD is refused, but for the webhooks of Flagger, which change nothing. It answers to the names it was given and to no other (a page of
 another site whose name was rebound to this address is refused), and its answers are stored nowhere.
 """
 
@@ -19,55 +19,16 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from pytest_deploygate.journal import utcnow
-from pytest_deploygate.report.live import page
-from pytest_deploygate.report.live.following import Following, Seen
+from pytest_deploygate.report.live import asked, parts
+from pytest_deploygate.report.live.board import Board, LooksAtSignatures
 
 #: How often the journal is looked at, and how often a browser hears that the server is there.
 LOOK_S, ALIVE_S = 0.25, 5.0
 #: Browsers that follow at the same time; further ones are told to reload instead.
 FOLLOWERS = 64
+#: Where Flagger asks: whether to go on, or (true) whether to roll back.
+_WEBHOOKS = {"/flagger": False, "/flagger/rollback": True}
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-
-
-class Board:
-    """What was read last, for all threads."""
-
-    def __init__(self, folder: Path) -> None:
-        self._following = Following(folder)
-        self._changed = threading.Condition()
-        self._seen: Seen | None = None
-        self._state: tuple[bool, bool] = (False, False)
-        self.number, self.inside = 0, ""
-        self._closed = False
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Look at the journal; a decision or a clock that ran out since the last look changes the page, too."""
-        seen = self._following.look()
-        now = utcnow()
-        known = seen or self._seen
-        if known is None:
-            return
-        over = (page.expired(known, now), bool(known.clock and known.clock.until <= now))
-        if seen is None and over == self._state:
-            return
-        inside = page.fragment(known, now)
-        with self._changed:
-            self._seen, self._state, self.inside = known, over, inside
-            self.number += 1
-            self._changed.notify_all()
-
-    def after(self, number: int, patience_s: float) -> tuple[int, str]:
-        """Return the page once it is another than `number`, or the same after a while."""
-        with self._changed:
-            self._changed.wait_for(lambda: self.number != number or self._closed, patience_s)
-            return self.number, self.inside
-
-    def close(self) -> None:
-        """Let nobody wait any longer: browsers must hear at once that nothing comes."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
 
 
 class Server(ThreadingHTTPServer):
@@ -76,9 +37,15 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(
-        self, address: tuple[str, int], folder: Path, change: str, token: str, names: Iterable[str]
+        self,
+        address: tuple[str, int],
+        folder: Path,
+        change: str,
+        token: str,
+        names: Iterable[str],
+        signed: LooksAtSignatures = lambda _change: {},
     ) -> None:
-        self.board, self.change, self.token = Board(folder), change, token
+        self.board, self.change, self.token = Board(folder, signed), change, token
         self.names = frozenset(name.lower() for name in (*_LOOPBACK, *names))
         self.followers = threading.BoundedSemaphore(FOLLOWERS)
         self.stopped = threading.Event()
@@ -120,19 +87,54 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 10  # of a browser that does not take what it is sent
 
     def do_GET(self) -> None:
-        """Answer with the page or its events."""
+        """Answer with the page, its events, or the decision."""
         if not self._admitted():
             return
         path = urlsplit(self.path).path
         if path == "/":
-            _, inside = self.server.board.after(-1, 0)
-            self._send(HTTPStatus.OK, page.document(inside, self.server.change), "text/html")
+            self._send(HTTPStatus.OK, self.server.board.document(self.server.change), "text/html")
         elif path == "/events":
             self._events()
+        elif path == "/decision.json":
+            phases = asked.phases_of(",".join(self._query("phase")))
+            name = self._query("change")
+            answered = asked.answer(
+                self.server.board.seen, utcnow(), name[0] if len(name) == 1 else "", phases
+            )
+            self._send(HTTPStatus.OK, asked.as_json(answered), "application/json")
+        elif path in _WEBHOOKS:
+            self._send(HTTPStatus.METHOD_NOT_ALLOWED, "Flagger asks here with POST.\n", allow="POST")
         else:
-            self._send(HTTPStatus.NOT_FOUND, "There is only the page / here.\n")
+            self._send(
+                HTTPStatus.NOT_FOUND,
+                f"There are only /, /decision.json and {' and '.join(_WEBHOOKS)} here.\n",
+            )
 
     do_HEAD = do_GET  # noqa: N815 (the name of the standard library)
+
+    def do_POST(self) -> None:
+        """Answer a webhook of Flagger, which changes nothing."""
+        if not self._admitted():
+            self.close_connection = True
+            return
+        path = urlsplit(self.path).path
+        if path not in _WEBHOOKS:
+            self.send_error(HTTPStatus.NOT_IMPLEMENTED)
+            return
+        size = self.headers.get("Content-Length", "")
+        if not (size.isascii() and size.isdigit() and len(size) < 9) or int(size) > asked.MOST_BYTES:
+            self.close_connection = True
+            self._send(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"The request must say its length, {asked.MOST_BYTES} bytes at most.\n",
+            )
+            return
+        body = self.rfile.read(int(size))
+        try:
+            status, says = asked.flagger(self.server.board.seen, utcnow(), body, back=_WEBHOOKS[path])
+        except asked.PayloadError as error:
+            status, says = HTTPStatus.BAD_REQUEST, f"{error}\n"
+        self._send(status, says)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002 (its signature)
         """Answer in one sentence. The standard library calls this for each method that has no `do_`."""
@@ -164,13 +166,16 @@ class _Handler(BaseHTTPRequestHandler):
         kind, _, given = self.headers.get("Authorization", "").partition(" ")
         if kind.lower() == "bearer":
             return given.strip()
-        return parse_qs(urlsplit(self.path).query).get("token", [""])[0]
+        return (self._query("token") or [""])[0]
+
+    def _query(self, name: str) -> list[str]:
+        return parse_qs(urlsplit(self.path).query).get(name, [])
 
     def _head(self, status: HTTPStatus, kind: str, **more: str) -> None:
         self.send_response(status)
         self.send_header("Content-Type", f"{kind}; charset=utf-8")
         self.send_header("Cache-Control", "no-store")
-        self.send_header("Content-Security-Policy", page.policy())
+        self.send_header("Content-Security-Policy", parts.policy())
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Referrer-Policy", "no-referrer")
         self.send_header("Cross-Origin-Resource-Policy", "same-origin")
@@ -194,11 +199,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             number = -1
             while self.command != "HEAD" and not self.server.stopped.is_set():
-                now, inside = self.server.board.after(number, ALIVE_S)
-                if now != number:
-                    self._event("page", json.dumps(inside))
-                number = now
-                self._event("alive", str(int(time.time() * 1000)))
+                number, changed = self.server.board.after(number, ALIVE_S)
+                if changed:
+                    self._event("parts", json.dumps(changed))
+                if not self.server.board.stale:  # else the page says that it is old
+                    self._event("alive", str(int(time.time() * 1000)))
         except OSError:
             pass  # the browser went away
         finally:

@@ -1,6 +1,6 @@
 "use strict";
 (function () {
-  var lost = document.getElementById("lost"), live = document.getElementById("live"), heard = Date.now(), skew = 0;
+  var lost = document.getElementById("lost"), heard = Date.now(), skew = 0;
   function ticking() {
     if (Date.now() - heard > 15000) { lost.hidden = false; }
     document.querySelectorAll("[data-until]").forEach(function (it) {
@@ -9,14 +9,23 @@
       it.textContent = left <= 0 ? "expired" : Math.floor(left / 60) + ":" + two(left % 60) + " left";
     });
   }
+  function replaced(part, html) {
+    var states = Array.prototype.map.call(part.querySelectorAll("details"), function (it) { return it.open; });
+    var focused = Array.prototype.indexOf.call(part.querySelectorAll("summary"), document.activeElement);
+    part.innerHTML = html;
+    part.querySelectorAll("details").forEach(function (it, n) { it.open = Boolean(states[n]); });
+    if (focused >= 0 && part.querySelectorAll("summary")[focused]) { part.querySelectorAll("summary")[focused].focus(); }
+  }
   var events = new EventSource("events" + location.search);
   events.onerror = function () { lost.hidden = false; };
   events.addEventListener("alive", function (e) { heard = Date.now(); skew = Number(e.data) - heard; lost.hidden = true; });
-  events.addEventListener("page", function (e) {
+  events.addEventListener("parts", function (e) {
     heard = Date.now();
-    var open = Array.prototype.map.call(live.querySelectorAll("details[open]"), function (it) { return it.id; });
-    live.innerHTML = JSON.parse(e.data);
-    open.forEach(function (id) { var it = document.getElementById(id); if (it) { it.open = true; } });
+    var parts = JSON.parse(e.data);
+    Object.keys(parts).forEach(function (name) {
+      var part = document.getElementById(name);
+      if (part) { replaced(part, parts[name]); }
+    });
     lost.hidden = true;
     ticking();
   });
