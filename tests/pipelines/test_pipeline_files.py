@@ -109,7 +109,7 @@ def test_images_are_examples_or_official_and_have_a_tag() -> None:
         assert not re.search(r"\b(docker\.io|ghcr\.io|quay\.io|gcr\.io|registry\.gitlab)", text), file
         for image in re.findall(r"^\s*(?:- )?image:\s+([^\s{]+)$", text, re.MULTILINE):
             assert re.fullmatch(
-                r"registry\.example\.com/deploygate:VERSION|cimg/python:3\.\d+|\$\[\[", image
+                r"registry\.example\.com/(deploygate:VERSION|app:1\.2\.3)|cimg/python:3\.\d+|\$\[\[", image
             ), f"{file}: {image}"
     assert re.search(r"^ARG BASE=python:3\.\d+-slim-\w+$", CONTAINERFILE.read_text(), re.MULTILINE)
 

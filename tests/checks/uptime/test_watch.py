@@ -107,6 +107,8 @@ def until(true, within_s: float = 20.0) -> None:
 
 
 def seen(file: Path) -> int:
+    if not file.read_bytes():  # made, and not written yet
+        return 0
     return sum(len([s for s in run.samples if s.target == "front"]) for run in read(file).runs)
 
 
