@@ -102,7 +102,8 @@ class Client:
     """How well the client performed. `kept` is the share of requests begun by the end of the plan; `lag` is its own delay.
 
     `held` counts requests that waited because `max_in_flight` were open: caused by the server, and included in their latency.
-    `cpu_wait_share` is the share of the run in which it was runnable while others had the CPU (None: unknown).
+    `cpu_wait_share` is the share of the run in which it was runnable while others had the CPU (None: unknown). `tool` is the
+    other program that measured, such as k6: it does not tell its own lag and floor.
     """
 
     planned: int
@@ -118,6 +119,7 @@ class Client:
     floor: Floor | None
     problem: str = ""
     cpu_wait_share: float | None = None
+    tool: str = ""
 
 
 @dataclass(frozen=True)

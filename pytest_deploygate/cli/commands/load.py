@@ -24,6 +24,7 @@ from pytest_deploygate.checks.load.judge import load as judge_load
 from pytest_deploygate.checks.load.judge import regression
 from pytest_deploygate.checks.load.probe import baselines
 from pytest_deploygate.checks.load.probe.engine import Engine
+from pytest_deploygate.checks.load.probe.k6 import k6 as k6_run
 from pytest_deploygate.checks.load.probe.measure import send
 from pytest_deploygate.checks.load.section import Load, allowed
 from pytest_deploygate.checks.load.tally import WHOLE
@@ -79,6 +80,12 @@ Judged = tuple[str, str, Judgement]
     metavar="FILE",
     help="Send nothing: judge the saved parts of one load; repeatable.",
 )
+@click.option(
+    "--k6",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Send nothing: judge what k6 measured, from its --out json=FILE.",
+)
 @click.option("--writes", is_flag=True, help="Write to the database in place of requests.")
 @click.option("--writers", type=click.IntRange(1, 256), metavar="N", help="Connections that write.")
 @click.option(
@@ -100,6 +107,7 @@ def load(
     save: Path | None,
     part: str | None,
     parts: tuple[Path, ...],
+    k6: Path | None,
     writes: bool,
     writers: int | None,
     account: Path | None,
@@ -128,12 +136,13 @@ def load(
     deploygate load --inventory staging --baseline deploygate-out/CHG-1200 --json
     deploygate load --inventory staging --part 1/2 --save part-1.json
     deploygate load --inventory staging --merge part-1.json --merge part-2.json
+    deploygate load --inventory staging --k6 result.json --rate 500 --duration 60s
     deploygate load --inventory staging --writes --duration 1h --rate 5000 --writers 16
     deploygate load --inventory staging --writes --account deploygate-out/local/writes-20261130T010000Z.ledger
     """
     if writes or account is not None:
         others: dict[str, object] = {"--endpoint": endpoints, "--cold": cold, "--baseline": baseline}
-        others |= {"--save": save, "--part": part, "--merge": parts}
+        others |= {"--save": save, "--part": part, "--merge": parts, "--k6": k6}
         if wrong := [name for name, value in others.items() if value]:
             raise Refused(f"{wrong[0]} is about requests and does not go with --writes")
         at = writing.target(inventory)
@@ -141,13 +150,17 @@ def load(
     if writers is not None:
         raise Refused("--writers goes with --writes only")
     name, plan, budget = _plan(inventory, rate, duration, endpoints, cold=cold, baseline=baseline)
-    if part and parts:
-        raise Refused("--part sends a part, and --merge judges parts that were sent: give one of them")
+    if sum(map(bool, (part, parts, k6))) > 1:
+        raise Refused(
+            "--part sends a part, --merge judges parts, and --k6 judges what k6 sent: give one of them"
+        )
     try:
         with stops.obeyed(change, out), stopping.ending():
             run = (
                 load_parts.merge(parts)
                 if parts
+                else k6_run(k6, plan)
+                if k6
                 else _run(plan, name, budget, load_parts.of(part), live=not as_json)
             )
     except CannotTell as unknown:

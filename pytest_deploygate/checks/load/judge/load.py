@@ -125,6 +125,8 @@ def _client_doubts(client: Client, criterion: Criterion) -> Iterator[str]:
             f"the client kept only {client.kept:.1%} of its schedule ({client.rate_achieved:.0f}/s of "
             f"{client.rate_planned:.0f}/s{_others(client)}): measure from a machine with more free CPU, or plan a lower rate"
         )
+    if client.tool:
+        return
     if client.lag_p99_s > limit * _LAG_SHARE:
         yield (
             f"the client itself was late by {_ms(client.lag_p99_s)} (p99 of its own lag), over a tenth of the limit "
@@ -344,7 +346,8 @@ def _readings(run: LoadRun, found: Latencies, criterion: Criterion, decided: Dec
     )
     limit = criterion.limit_s * _LAG_SHARE * 1000
     lag = client.lag_p99_s * 1000
-    yield Reading("client's own lag, p99", round(lag, 3), "ms", f"≤ {limit:g} ms", lag <= limit)
+    if not client.tool:
+        yield Reading("client's own lag, p99", round(lag, 3), "ms", f"≤ {limit:g} ms", lag <= limit)
     if client.floor is not None:
         yield Reading("client's floor, p50", round(client.floor.p50_s * 1000, 3), "ms")
         yield Reading("client's floor, p99", round(client.floor.p99_s * 1000, 3), "ms")
@@ -353,6 +356,8 @@ def _readings(run: LoadRun, found: Latencies, criterion: Criterion, decided: Dec
 
 def _notes(run: LoadRun, found: Latencies, criterion: Criterion, decided: Decided) -> Iterator[str]:
     yield _seen(run, criterion)
+    if run.client.tool:
+        yield f"{run.client.tool} measured this; how late it was itself is unknown, and counts as the platform's time"
     if decided.design_effect > 1.5:
         yield (
             f"slow requests are clustered: {decided.n} requests count as "
