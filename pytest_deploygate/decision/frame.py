@@ -66,9 +66,15 @@ class Frame:
     @property
     def scope_words(self) -> str:
         """What the run was for, as it is shown; empty for the whole checklist."""
-        if self.shard is None:
-            return self.expression
-        return f"{self.expression or 'the whole checklist'}, shard {self.shard[0]} of {self.shard[1]}"
+        part = {"index": self.shard[0], "of": self.shard[1]} if self.shard else None
+        return scope_words(self.expression, part)
+
+
+def scope_words(expression: str, shard: Mapping[str, Any] | None) -> str:
+    """Return what a run was for, as it is shown; `shard` is that of its `run` entry, None for a whole run."""
+    if not shard:
+        return expression
+    return f"{expression or 'the whole checklist'}, shard {shard['index']} of {shard['of']}"
 
 
 def values_of(begin: Mapping[str, Any]) -> Mapping[str, str] | None:

@@ -65,7 +65,7 @@ def named(decision: Decision | None, change: str, waived: int, shard: str = "") 
     if shard and decision.outcome is Outcome.GO:
         return Ending(
             f"SHARD {shard} GOOD",
-            "This part of the run is good. It decides nothing for the change: `deploygate merge` does.",
+            "This part of the run is good. It decides nothing for the change; deploygate merge does.",
             Look.WAIVED,
         )
     if decision.outcome is Outcome.GO and waived:

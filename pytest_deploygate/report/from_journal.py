@@ -7,6 +7,7 @@ from typing import Any
 
 from pytest_deploygate.decision import condensed, standing
 from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.decision.frame import scope_words
 from pytest_deploygate.journal import (
     CHECKPOINT,
     CONDENSED,
@@ -163,7 +164,7 @@ def _run(segment: Segment) -> Run:
         host=str(segment.begin.get("host", "")),
         versions=tuple(sorted((str(k), str(v)) for k, v in segment.begin.get("versions", {}).items())),
         interrupted=segment.ended is None,
-        scope=str(segment.begin.get("scope", "")),
+        scope=scope_words(str(segment.begin.get("scope", "")), segment.begin.get("shard")),
         outcome=segment.decision.outcome if segment.decision else None,
         decided=segment.decision.at if segment.decision else None,
     )

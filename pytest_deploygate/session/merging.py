@@ -29,6 +29,7 @@ from pytest_deploygate.session.sharding import FOLDER
 from pytest_deploygate.signoff.folder import inside
 
 
+@readable()
 def options(found: Sequence[Piece]) -> list[str]:
     """Return the options of pytest with which a whole run has the settings of the shards."""
     begin = found[0].begin

@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_deploygate.checklist.vocabulary import time_words
 from pytest_deploygate.decision import rules, standing
-from pytest_deploygate.journal import FILE, ODD, Entry, JournalError, read
+from pytest_deploygate.journal import FILE, ODD, Entry, JournalError, read, readable
 from pytest_deploygate.judging.spending import KIND as SPENT
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import words_for
@@ -173,6 +173,7 @@ def _lost(mine: Sequence[Entry]) -> Iterator[str]:
             yield str(rule["because"])
 
 
+@readable()
 def check(found: Sequence[Piece], environ: Mapping[str, str] = os.environ) -> None:
     """Check that pieces are all shards of one run. Raises Unlike or Incomplete with a sentence for each problem."""
     if unlike := [*_doubled(found), *_different(found), *_of_another_run(found, environ)]:

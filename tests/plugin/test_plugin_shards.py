@@ -139,6 +139,8 @@ def test_a_shard_says_that_it_decides_nothing(project: Project) -> None:
     assert "Next:   when all shards have ended, make one record of them:" in good.text
     assert "GO:" not in good.text
     assert "HOLD: do not proceed" in red.text
+    page = (place(project) / "shards" / "1-of-3" / "signoff.html").read_text()
+    assert "for phase2, shard 1 of 3" in page
     assert "--shard " in red.text.partition("Next:")[2]
 
 
@@ -270,6 +272,24 @@ def test_evidence_outside_of_a_shards_folder_is_neither_read_nor_written(sharded
     ran = merge(sharded, place(sharded))
     assert ran.code == 25
     assert "evidence is missing or was altered: ../../../../secret.json of shard 3" in ran.text
+    assert not (place(sharded) / FILE).exists()
+
+
+@pytest.mark.parametrize("key", ["policy", "shard", "inputs", "options", "change"])
+def test_a_shard_of_another_version_is_refused_in_a_sentence(sharded: Project, key: str) -> None:
+    one = place(sharded) / "shards" / "1-of-3"
+    entries, _ = read(one)
+    (one / FILE).unlink()
+    forged = Writer(one)
+    for entry in entries:
+        body = {
+            name: value for name, value in entry.body.items() if name not in ("at", "kind", "prev", "seq")
+        }
+        forged.append(entry.kind, {**body, key: {}} if entry.kind == "run" else body)
+    forged.close()
+    ran = merge(sharded, place(sharded))
+    assert ran.code in (4, 25), ran.text
+    assert "Traceback" not in ran.text
     assert not (place(sharded) / FILE).exists()
 
 

@@ -64,11 +64,11 @@ def merge(
     try:
         found = [pieces.piece(folder) for folder in pieces.folders(places)]
         pieces.check(found)
-    except pieces.Incomplete as error:
+        given = merging.options(found)
+    except (pieces.Incomplete, JournalError) as error:
         raise journals.Damaged(leaving(str(error))) from None
     except pieces.Unlike as error:
         raise Refused(leaving(str(error))) from None
-    given = merging.options(found)
     given += [f"--inventory={inventory}"] if inventory else []
     given += [f"--deploygate-out={out}"] if out else []
     given += [f"--ticked={ticked.absolute()}"] if ticked else []
