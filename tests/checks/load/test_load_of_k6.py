@@ -78,6 +78,7 @@ def test_requests_by_the_clock_pass_and_slow_ones_fail(tmp_path):
     criterion = next(iter(judge_load.latency_criteria(run, LOAD)))
     notes = judge_load.judge_latency(run.only(criterion.endpoint), criterion).notes
     assert any(note.startswith("k6 measured this; how late it was itself is unknown") for note in notes)
+    assert "k6 recorded no text of the answers: only their status was looked at" in notes
     slow = k6(written(tmp_path, by_the_clock(900.0)), LOAD)
     assert verdicts(slow) == {Verdict.FAIL}
 
@@ -107,6 +108,18 @@ def test_dropped_iterations_are_requests_that_were_not_begun(tmp_path):
 @pytest.mark.parametrize(("status", "failure"), [(500, "status 500"), (0, "k6's error 1212")])
 def test_failures_are_over_every_limit(tmp_path, status, failure):
     run = k6(written(tmp_path, by_the_clock(status=status)), LOAD)
+    assert run.whole.failures == {failure: 2000}
+    assert verdicts(run) == {Verdict.FAIL}
+
+
+@pytest.mark.parametrize(("status", "failure"), [("500", "status 500"), (None, "no status")])
+def test_a_script_that_calls_every_status_a_success_hides_no_failure(tmp_path, status, failure):
+    """With `responseCallback: null` k6 says nothing of whether a status was expected."""
+    lines = [line for line in by_the_clock() if line["metric"] != "http_req_failed"]
+    for line in lines:
+        del line["data"]["tags"]["expected_response"], line["data"]["tags"]["status"]
+        line["data"]["tags"] |= {"status": status} if status else {}
+    run = k6(written(tmp_path, lines), LOAD)
     assert run.whole.failures == {failure: 2000}
     assert verdicts(run) == {Verdict.FAIL}
 

@@ -358,6 +358,7 @@ def _notes(run: LoadRun, found: Latencies, criterion: Criterion, decided: Decide
     yield _seen(run, criterion)
     if run.client.tool:
         yield f"{run.client.tool} measured this; how late it was itself is unknown, and counts as the platform's time"
+        yield f"{run.client.tool} recorded no text of the answers: only their status was looked at"
     if decided.design_effect > 1.5:
         yield (
             f"slow requests are clustered: {decided.n} requests count as "

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,19 @@ _BLOCKED = "http_req_blocked"
 
 @dataclass()
 class _Request:
-    """A request: when its answer came, how long it took in seconds, and what was wrong with it."""
+    """A request: when its answer came, how long it took in seconds, its status, and what k6 says was wrong with it."""
 
     at: float
     label: str
     took_s: float
+    status: str
     failure: str = ""
+
+    def wrong(self, expected: Collection[int]) -> str:
+        """Return what was wrong. A script can tell k6 to call every status a success, or to say nothing of it."""
+        if self.failure or self.status in map(str, expected):
+            return self.failure
+        return f"status {self.status}" if self.status else "no status"
 
 
 def k6(path: Path, load: Load) -> LoadRun:
@@ -66,7 +73,9 @@ def k6(path: Path, load: Load) -> LoadRun:
     first = begun[0][0]
     tally = Tally(labels, load.known_limits_s)
     for began, request in begun:
-        tally.add(at[request.label], began - first, request.took_s, request.failure)
+        number = at[request.label]
+        wrong = request.wrong(load.endpoints[number].status)
+        tally.add(number, began - first, request.took_s, wrong)
     whole, endpoints = tally.result()
     plan = arrivals.plan(load.stages, [endpoint.weight for endpoint in load.endpoints], load.max_requests)
     lasted = max(request.at for request in requests) - first
@@ -162,7 +171,7 @@ def _request(data: Mapping[str, Any], tags: Mapping[str, Any], value: float) -> 
     at = datetime.fromisoformat(_six_digits(str(data["time"]))).timestamp()
     parts = urlsplit(str(tags["url"]))
     label = f"{tags['method']} {parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
-    return _Request(at, label, value / 1000, _failure(tags))
+    return _Request(at, label, value / 1000, str(tags.get("status") or ""), _failure(tags))
 
 
 def _failure(tags: Mapping[str, Any]) -> str:
