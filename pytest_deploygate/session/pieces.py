@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -258,12 +259,21 @@ def _missing(found: Sequence[Piece]) -> Iterator[str]:
     of, there = found[0].of, {each.index for each in found}
     for index in range(1, of + 1):
         if index not in there:
-            yield f"shard {index} of {of} is missing: run it with --shard {index}/{of}, or name its folder"
+            yield f"shard {index} of {of} is missing: name its folder, or run `{_command(found[0], index)}`"
+
+
+def _command(like: Piece, index: int) -> str:
+    """Return the command that runs a shard of the same run as another one."""
+    shard = like.begin["shard"]
+    words = ["pytest", *(("-m", str(shard["expression"])) if shard["expression"] else ())]
+    words += [f"--items={','.join(shard['only'])}"] if shard["only"] else []
+    words += [*map(str, like.begin["options"]), "--change", str(like.begin["change"])]
+    return shlex.join([*words, "--shard", f"{index}/{like.of}"])
 
 
 def _unfinished(found: Sequence[Piece]) -> Iterator[str]:
     for each in found:
-        again = f"run it again with --shard {each.index}/{each.of} --resume"
+        again = f"run it again where its folder is: `{_command(each, each.index)} --resume`"
         if each.ended is None:
             yield f"{each.words} was killed, or still runs: its last line is of {time_words(each.latest)}; {again}"
         elif each.interrupted:

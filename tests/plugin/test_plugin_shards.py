@@ -203,7 +203,9 @@ def test_what_is_not_all_shards_of_one_run_is_refused(sharded: Project, tmp_path
         assert (ran.code, words in ran.text, "Traceback" in ran.text) == (code, True, False), ran.text
         assert not (place(sharded) / FILE).exists()
 
-    refused(25, "shard 2 of 3 is missing: run it with --shard 2/3", one, three)
+    refused(
+        25, "shard 2 of 3 is missing: name its folder, or run `pytest -m phase2 --inventory prod", one, three
+    )
     shutil.copytree(two, kept)
     refused(4, "shard 2 is there twice", shards, kept)
 
