@@ -153,14 +153,14 @@ class Writer:
         """Write one entry, and wait until it and all before it are on disk. Raises JournalError (disk full).
 
         A failed write leaves no partial line. Without `wait` the entry has left this process, so that killing it loses
-        nothing; `settle` waits for the disk. `masked`: it contains no secret.
+        nothing; the next `append` that waits does so for all before it. `masked`: it contains no secret.
         """
         return self._write([(kind, body)], wait=wait, masked=masked)[0]
 
     def append_all(self, lines: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
         """Write many entries, some at a time, without waiting for each. Raises JournalError, as `append` does.
 
-        For what is recorded elsewhere as well, so that nothing is lost before `settle` or the next `append` has waited.
+        For what is recorded elsewhere as well, so that nothing is lost before the next `append` has waited.
         """
         left = iter(lines)
         while some := list(itertools.islice(left, _AT_ONCE)):
@@ -200,13 +200,6 @@ class Writer:
         self._digest.update(text)
         self.entries += made
         return made
-
-    def settle(self) -> None:
-        """Wait until all entries are on disk. Raises UnwritableError."""
-        try:
-            self._sync.wait()
-        except OSError as error:
-            raise self._unwritable(error) from None
 
     def altered(self) -> str:
         """Say what happened to the folder since the journal was opened; empty if it holds what was written."""

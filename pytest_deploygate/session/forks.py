@@ -12,9 +12,22 @@ from pytest_deploygate.decision.rules import EXIT_INCOMPLETE
 PROCESS = pytest.StashKey[int]()
 
 
+class _Forks:
+    """Whether this process is a fork of one that had loaded this module: cheaper to ask, for each report, than its number."""
+
+    seen = False
+
+    @classmethod
+    def note(cls) -> None:
+        cls.seen = True
+
+
+os.register_at_fork(after_in_child=_Forks.note)
+
+
 def end_forks(config: pytest.Config) -> None:
     """End a process that a test forked and that goes on with the session: it would ask everything a second time."""
-    if os.getpid() != config.stash[PROCESS]:
+    if _Forks.seen and os.getpid() != config.stash[PROCESS]:
         text = f"deploygate: process {os.getpid()} is a fork of the run in process {config.stash[PROCESS]}: it ends here"
         os.write(2, f"{text}, and nothing of it is recorded\n".encode())
         os._exit(EXIT_INCOMPLETE)

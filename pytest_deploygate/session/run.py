@@ -113,8 +113,8 @@ class Run:
         """Journal what shards have recorded: kinds and bodies of lines. Raises JournalError."""
         self._writer.append_all((kind, {**body, "run": self.id}) for kind, body in lines)
 
-    def record(self, report: pytest.TestReport) -> str | None:
-        """Journal the findings of a test report. Returns a sentence if evidence was lost."""
+    def record(self, report: pytest.TestReport, *, wait: bool) -> str | None:
+        """Journal the findings of a test report, and `wait` until the disk has them. Returns a sentence if evidence was lost."""
         if report.passed and not hasattr(report, outcome.FINDINGS):
             return None  # two of three reports of a test
         if lost := getattr(report, outcome.LOST, None):
@@ -131,7 +131,7 @@ class Run:
             self._seen.setdefault(test, set()).update(finding["item"] for finding in found)
         found = [*(found or ()), *self._lost_with_its_process(test)]
         return (
-            self._append("test", {"run": self.id, "test": test, "findings": found}, wait=False)
+            self._append("test", {"run": self.id, "test": test, "findings": found}, wait=wait)
             if found
             else None
         )
@@ -144,15 +144,6 @@ class Run:
             journal.finding_to_json(finding)
             for finding in died.findings(test, self._seen[test], self._died.pop(test))
         ]
-
-    def settle(self) -> str | None:
-        """Wait until the findings so far are on disk. Returns a sentence if evidence was lost."""
-        try:
-            self._writer.settle()
-        except JournalError as error:
-            self.lost.append(str(error))
-            return str(error)
-        return None
 
     def finish(self, *, interrupted: bool) -> Record:
         """Decide from the journal, journal the decision, and write the out folder's files."""

@@ -57,19 +57,18 @@ class Writing:
             )
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Show what runs now; the findings of the test before are on disk when it begins.
-
-        Under pytest-xdist tests run in other processes, which do not wait for the journal.
-        """
-        if self._alone:
-            self._stop(self.run.settle())
+        """Show what runs now."""
         if progress := self.config.stash.get(PROGRESS, None):
             progress.begin(nodeid)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Journal a test's findings; stop the run if the journal can no longer be written."""
-        self._stop(self.run.record(report))
+        """Journal a test's findings; stop the run if the journal can no longer be written.
+
+        They are on the disk before anything else runs. Workers of pytest-xdist do not wait: a slow disk is waited for
+        once for the findings of many of them.
+        """
+        self._stop(self.run.record(report, wait=self._alone))
         progress = self.config.stash.get(PROGRESS, None)
         if progress and (report.when == "call" or (report.when == "setup" and not report.passed)):
             progress.end(report.nodeid, getattr(report, outcome.VERDICT, report.outcome))
