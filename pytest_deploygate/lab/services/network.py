@@ -138,10 +138,11 @@ def start(lab: Lab) -> None:
         "ip link set lab up",
     ]
     _begin(lab, BRIDGE, bridge, ["tcp/443"])
+    _await(lab, BRIDGE, _ready(lab, BRIDGE))  # all others join its bridge, which a busy machine makes late
     _join_here(lab)
     for name, number in _numbers().items():
         _begin(lab, server(name), _joining(lab, number), ["tcp/5432", "tcp/9100", "udp/53", "udp/123"])
-    for name in (BRIDGE, *map(server, NAMES)):
+    for name in map(server, NAMES):
         _await(lab, name, _ready(lab, name))
     for name in NAMES:
         hosts.enter(lab, name, f"/proc/{_pid(lab, server(name))}/ns/net")
