@@ -115,3 +115,64 @@ def test_threads_that_make_the_first_instance_together_get_whole_ones():
         for thread in threads:
             thread.join()
         assert sorted(map(repr, got)) == sorted(map(repr, [base(1), base(1), heir(1), heir(1)]))
+
+
+def test_many_instances_are_as_the_first_ones():
+    _, heir = made()
+    found = [heir(n, z=str(n)) for n in range(100)]
+    assert [one.x for one in found] == list(range(100))
+    assert found[3] == heir(3, [], "3")
+    assert found[99] == heir(x=99, z="99")
+    assert vars(found[3]).keys() == vars(found[99]).keys()
+
+
+@pytest.mark.parametrize("before", [0, 50])
+@pytest.mark.parametrize(
+    ("args", "named", "said"),
+    [
+        ((), {}, "missing 1 required positional argument: 'x'"),
+        ((1, [], "z", 4), {}, "takes from 2 to 4 positional arguments but 5 were given"),
+        ((1,), {"x": 1}, "got multiple values for argument 'x'"),
+        ((1,), {"w": 1}, "got an unexpected keyword argument 'w'"),
+        ((), {"y": [], "z": "", "w": 1}, "got an unexpected keyword argument 'w'"),
+    ],
+)
+def test_wrong_arguments_are_named_as_by_dataclasses(before, args, named, said):
+    _, heir = made()
+    for n in range(before):
+        heir(n)
+    with pytest.raises(TypeError, match=said):
+        heir(*args, **named)
+
+
+def test_what_a_class_says_itself_stays():
+    @dataclass(frozen=True)
+    class Said:
+        """It compares and shows itself."""
+
+        x: int
+        y: int = field(default=0, compare=False, repr=False)
+
+        def __repr__(self) -> str:
+            return "said"
+
+        def __hash__(self) -> int:
+            return 7
+
+    assert (repr(Said(1)), hash(Said(1))) == ("said", 7)
+    assert Said(1, 2) == Said(1, 3) != Said(2, 2)
+
+
+def test_what_refers_to_itself_can_be_shown_and_what_can_change_has_no_hash():
+    @dataclass()
+    class Node:
+        """It may refer to itself."""
+
+        next: object = None
+        secret: str = field(default="", repr=False)
+
+    node = Node()
+    node.next = node
+    assert repr(node).endswith("Node(next=...)")
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(node)

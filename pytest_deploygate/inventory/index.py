@@ -6,7 +6,7 @@ tests can request are the first arguments of `Given` and `Each`. A test compares
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +30,16 @@ def keys() -> dict[tuple[str, str], str]:
         for found in _CLASS.finditer(text)
         for field in _FIELD.finditer(found["body"])
     }
+
+
+def subject_at(path: Sequence[str]) -> str:
+    """Return the subject that has the key at a place of the inventory, or one around it; empty for the inventory's own."""
+    return keys().get(("", path[0])) or keys().get((path[0], path[1]) if path[1:] else ("", ""), "")
+
+
+def holds_others(path: Sequence[str]) -> bool:
+    """Tell whether a place of the inventory has keys of several subjects below it."""
+    return not path or tuple(path) in {(section,) for section, _ in keys()}
 
 
 @cache

@@ -62,10 +62,15 @@ def of_subject(subject: str) -> dict[str, Declared]:
 
 def find(name: str) -> Declared | None:
     """Return the section that tests request by this name; only its own subject is imported."""
+    subject = subject_of(name)
+    return None if subject is None else of_subject(subject).get(name)
+
+
+def subject_of(name: str) -> str | None:
+    """Return the subject of a section, which is not imported: empty for the inventory's own, None for no section."""
     if name in of_subject(""):
-        return of_subject("")[name]
-    subject, _ = index.names().get(name, ("", ""))
-    return of_subject(subject).get(name) if subject else None
+        return ""
+    return index.names()[name][0] if name in index.names() else None
 
 
 def given() -> list[str]:
@@ -76,8 +81,7 @@ def given() -> list[str]:
 
 def around(path: tuple[str, ...]) -> list[Declared]:
     """Return the sections that contain a place of the inventory or are there, outer ones before inner ones."""
-    keys = index.keys()
-    subject = keys.get(("", path[0])) or (keys.get((path[0], path[1])) if len(path) > 1 else None)
+    subject = index.subject_at(path)
     found = [*of_subject("").values(), *(of_subject(subject).values() if subject else ())]
     return sorted((s for s in found if path[: len(s.path)] == s.path), key=lambda section: len(section.path))
 

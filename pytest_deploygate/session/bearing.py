@@ -6,9 +6,10 @@ request its section. If that cannot be determined, the setting counts for every 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from pytest_deploygate.inventory import sections
+from pytest_deploygate import checks
+from pytest_deploygate.inventory import index, sections
 from pytest_deploygate.inventory.weakening import Weaker
 from pytest_deploygate.model import Weakening
 from pytest_deploygate.session import fixtures
@@ -28,8 +29,16 @@ _READ_NOTHING = ("request", "pytestconfig", "tmp_path", "capsys")
 
 def weakenings(found: Sequence[Weaker], functions: Sequence[Function]) -> list[Weakening]:
     """Return each weaker setting with the items that it affects."""
-    reads = {function: tuple(_reads(function)) for function in functions}
+    among = _subjects([one.path for one in found])
+    reads = {function: tuple(_reads(function, among)) for function in functions} if found else {}
     return [Weakening(one.text, _items(one.path, reads)) for one in found]
+
+
+def _subjects(settings: Sequence[Path]) -> Collection[str]:
+    """Return the subjects of settings: sections of others are not imported, since these settings are not in them."""
+    if any(map(index.holds_others, settings)):
+        return ("", *checks.subjects())
+    return {"", *map(index.subject_at, settings)}
 
 
 def _items(setting: Path, reads: dict[Function, tuple[Path, ...]]) -> tuple[str, ...]:
@@ -53,28 +62,34 @@ def _concerns(read: Path, setting: Path, section: Path) -> bool:
     return read[: len(setting)] == setting[: len(read)] or read[: len(section)] == section
 
 
-def _reads(function: Function) -> Iterator[Path]:
-    """Yield the parts of the inventory that a test reads."""
+def _reads(function: Function, among: Collection[str]) -> Iterator[Path]:
+    """Yield the parts of the inventory that a test reads, as far as they are of the subjects `among`."""
     if any(read == "self" or read.startswith("self.") for read in function.reads):
         yield _ALL  # what a class provides to its tests is not known
     for argument in function.arguments:
-        yield from _read_by(argument, function.reads)
+        yield from _read_by(argument, function.reads, among)
 
 
-def _read_by(argument: str, reads: Sequence[str]) -> Iterator[Path]:
+def _read_by(argument: str, reads: Sequence[str], among: Collection[str]) -> Iterator[Path]:
     """Yield what an argument reads: a section, or what its fixture reads; `reads` is how the test body uses it."""
     source = fixtures.declared().get(argument)
-    if section := sections.find(argument):
-        yield section.path
+    if sections.subject_of(argument) is not None:
+        yield from _paths([argument], among)
     elif argument == "inventory":
         yield from _attributes(reads)
     elif source is not None:
-        yield from (section.path for name in source.sections if (section := sections.find(name)))
+        yield from _paths(source.sections, among)
         for taken in source.arguments:
             if taken != "sections":
-                yield from _read_by(taken, source.reads)
+                yield from _read_by(taken, source.reads, among)
     elif argument not in _READ_NOTHING:
         yield _ALL
+
+
+def _paths(names: Iterable[str], among: Collection[str]) -> Iterator[Path]:
+    for name in names:
+        if sections.subject_of(name) in among and (section := sections.find(name)):
+            yield section.path
 
 
 def _attributes(reads: Sequence[str]) -> Iterator[Path]:
