@@ -107,7 +107,9 @@ class _Fields(_Late):
 def _is_plain(cls: Any) -> bool:
     """Tell whether each field is an argument of `__init__` that may be given by position."""
     fields = dataclasses.fields(cls)
-    return len(fields) == len(cls.__dataclass_fields__) and all(one.init and not one.kw_only for one in fields)
+    return len(fields) == len(cls.__dataclass_fields__) and all(
+        one.init and not one.kw_only for one in fields
+    )
 
 
 def _init(cls: Any, compiled: Callable[[], Any]) -> Callable[..., None]:

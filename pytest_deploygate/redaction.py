@@ -189,8 +189,7 @@ def masked(text: str, _deep: int = 0) -> str:
     if _may_be_known(text):
         any_of_them = _spells_out(text)
         for value in _known:
-            clues = spellings.clues(value)
-            if any_of_them or not clues or any(clue in text for clue in clues):
+            if any_of_them or spellings.may_be_in(value, text):
                 text = _pattern(value).sub(_MASK, text)
     for value, place in _weak.items():
         if len(value) < len(text) and _may_be_weak(value, text):

@@ -43,13 +43,23 @@ def encoded(value: str, shortest: int) -> str:
     return "|".join(found)
 
 
-@cache
 def clues(value: str) -> tuple[str, ...]:
     """Return texts of which one is in every writing but those that `SPELLED_OUT` finds; empty: there are no such texts."""
+    return tuple(dict.fromkeys(longest for longest, *_ in _runs(value)))
+
+
+def may_be_in(value: str, text: str) -> bool:
+    """Tell whether a text may hold a writing of a value apart from those that `SPELLED_OUT` finds; compiles nothing."""
+    return not _runs(value) or any(all(run in text for run in runs) for runs in _runs(value))
+
+
+@cache
+def _runs(value: str) -> tuple[tuple[str, ...], ...]:
+    """Return the runs of letters and digits of each writing, the longest first, unless one has none that is long enough."""
     raw = _raw(value)
-    found = [_longest_run(value), raw.hex(), raw.hex().upper()]
-    found += [_longest_run(core) for core in _inside_base64(raw)]
-    return () if any(len(clue) < _CLUE for clue in found) else tuple(dict.fromkeys(found))
+    writings = [value, raw.hex(), raw.hex().upper(), *_inside_base64(raw)]
+    found = [tuple(sorted(_RUN.findall(one), key=len, reverse=True)) for one in writings]
+    return tuple(found) if all(runs and len(runs[0]) >= _CLUE for runs in found) else ()
 
 
 @cache

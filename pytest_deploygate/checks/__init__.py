@@ -8,9 +8,9 @@ A subject's folder contains `section` (its part of the inventory), `facts` (the 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import pkgutil
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 
 from pytest_deploygate.judging.spending import Limits
@@ -23,8 +23,16 @@ def subjects() -> list[str]:
 
 def part(subject: str, name: str) -> ModuleType | None:
     """Return a part of a subject, such as `section`; None if the subject has none."""
-    full = f"{__name__}.{subject}.{name}"
-    return importlib.import_module(full) if importlib.util.find_spec(full) else None
+    return importlib.import_module(f"{__name__}.{subject}.{name}") if _is_there(subject, name) else None
+
+
+@cache
+def _is_there(subject: str, name: str) -> bool:
+    """Look for the file of a part: `find_spec` would import the subject, and most are only looked at."""
+    folders = [Path(folder) / subject for folder in __path__]
+    return any(
+        (folder / file).is_file() for folder in folders for file in (f"{name}.py", f"{name}/__init__.py")
+    )
 
 
 @cache

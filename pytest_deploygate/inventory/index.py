@@ -18,6 +18,9 @@ _CLASS = re.compile(
 )
 _FIELD = re.compile(r"^ {4}(?P<name>\w+): (?!ClassVar)", re.MULTILINE)
 _NAMED = re.compile(r"\b(?P<kind>Given|Each)\(\s*\"(?P<name>\w+)\"")
+_DEFAULTS = re.compile(
+    r"\bdefaults_with=|\bdefault=[A-Z]\w*\(\)|\bdefault_factory=[A-Z]| = [A-Z]\w*\(\)$", re.MULTILINE
+)
 _KINDS = {"InventoryKeys": "", "DatabaseKeys": "database"}
 
 
@@ -54,6 +57,18 @@ def names() -> dict[str, tuple[str, str]]:
             if found.get(name["name"], ("", ""))[1] != "Given":
                 found[name["name"]] = (subject, name["kind"])
     return found
+
+
+@cache
+def with_optional() -> frozenset[str]:
+    """Return the subjects that have an optional section."""
+    return frozenset(subject for subject, text in _texts().items() if "optional=" in text)
+
+
+@cache
+def with_defaults() -> frozenset[str]:
+    """Return the subjects of which an inventory without any of their keys has a section all the same."""
+    return frozenset(subject for subject, text in _texts().items() if _DEFAULTS.search(text))
 
 
 def subjects(document: Mapping[str, object], own: Mapping[str, Collection[str]]) -> frozenset[str] | None:

@@ -106,6 +106,23 @@ def entries(inventory: Inventory, name: str) -> Sequence[tuple[str, object]]:
     return [(label(entry), entry) for entry in found] if isinstance(found, list) else []
 
 
+def absent(inventory: Inventory, name: str) -> bool:
+    """Tell whether an inventory has no word of a section, and no defaults for it; the section is not imported."""
+    database = set(type(inventory.database).model_fields) if inventory.database else set()
+    subject = subject_of(name)
+    return bool(subject) and subject not in _there(
+        frozenset(type(inventory).model_fields), frozenset(database)
+    )
+
+
+@cache
+def _there(whole: frozenset[str], database: frozenset[str]) -> frozenset[str]:
+    """Return the subjects of the keys that an inventory and its `database` have, and those that have defaults without any."""
+    known = {"": whole, "database": database}
+    keys = (subject for (section, key), subject in index.keys().items() if key in known[section])
+    return index.with_defaults().union(keys)
+
+
 def missing(inventory: Inventory, name: str) -> str:
     """Describe what to add for the section of that name: the outermost missing one. Empty: nothing is missing."""
     if value(inventory, name) is not None:
@@ -118,11 +135,15 @@ def missing(inventory: Inventory, name: str) -> str:
 
 def optional(name: str) -> bool:
     """Tell whether a section, or one around it, is optional for tests whose items others cover."""
+    if subject_of(name) not in index.with_optional():
+        return False
     return any(section.said.optional for section in around(_known(name).path))
 
 
 def product(name: str) -> str:
     """Return the optional section that a section is in, or is itself: it describes a product that not every shop has."""
+    if subject_of(name) not in index.with_optional():
+        return ""
     return next(
         (
             section.said.name

@@ -36,9 +36,9 @@ def left_to_others(functions: Sequence[Function], inventory: Inventory) -> set[s
     an item's tests can run, those stay and report what they need that any shop may have; a product that the inventory does
     not name (`timescale`) is asked for only where nothing else can decide the item.
     """
-    whole = {f.test for f in functions if not missing(f.arguments, inventory)}
+    whole = {f.test for f in functions if not _lacks_any(f, inventory)}
     covered = {item for f in functions if f.test in whole for item in f.items}
-    without = {f.test for f in functions if _lacks_a_product(f, inventory)}
+    without = {f.test for f in functions if f.test not in whole and _lacks_a_product(f, inventory)}
     decided = {item for f in functions if f.test not in without for item in f.items}
     return {
         f.test
@@ -51,17 +51,30 @@ def left_to_others(functions: Sequence[Function], inventory: Inventory) -> set[s
     }
 
 
+def _lacks_any(function: Function, inventory: Inventory) -> bool:
+    """Tell whether anything is missing for a test; what the inventory has no word of is not imported to say so."""
+    absent = any(_is_absent(name, inventory) for name in function.arguments)
+    return absent or bool(missing(function.arguments, inventory))
+
+
+def _is_absent(name: str, inventory: Inventory) -> bool:
+    if sections.subject_of(name) is not None:
+        return sections.absent(inventory, name)
+    source = fixtures.declared().get(name)
+    return source is not None and any(_is_absent(taken, inventory) for taken in source.arguments)
+
+
 def _lacks_a_product(function: Function, inventory: Inventory) -> bool:
     """Tell whether a test needs a section of a product of which the inventory names nothing at all."""
     return any(
         sections.product(name) and sections.missing(inventory, sections.product(name))
         for name in function.arguments
-        if sections.find(name)
+        if sections.subject_of(name) is not None
     )
 
 
 def _lacks_what_is_optional(function: Function, inventory: Inventory) -> bool:
-    named = [name for name in function.arguments if sections.find(name)]
+    named = [name for name in function.arguments if sections.subject_of(name) is not None]
     return any(sections.optional(name) and sections.missing(inventory, name) for name in named)
 
 

@@ -34,6 +34,24 @@ def test_names_are_those_that_tests_can_request() -> None:
     assert sections.find("no_such_section") is None
 
 
+def test_what_is_optional_or_has_defaults_is_said_by_its_subject() -> None:
+    for name, section in sections.declared().items():
+        subject = sections.subject_of(name)
+        if subject and section.said.optional:
+            assert subject in index.with_optional()
+            assert sections.optional(name)
+        if subject and isinstance(section.said, Given) and section.said.defaults_with:
+            assert subject in index.with_defaults()
+
+
+def test_what_is_absent_is_missing() -> None:
+    for among in ((), ("dns", "structure"), ("postgres", "hosts", "tls")):
+        inventory = composed(frozenset(among)).model_validate({"name": "prod"})
+        absent = [name for name in sections.declared() if sections.absent(inventory, name)]
+        assert len(absent) > 50
+        assert [name for name in absent if not sections.missing(inventory, name)] == []
+
+
 @pytest.mark.parametrize(
     ("document", "expected"),
     [
