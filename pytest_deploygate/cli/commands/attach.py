@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from pytest_deploygate.cli.shared import changes, inventories, journals, options
+from pytest_deploygate.cli.shared import changes, interrupted, inventories, journals, options
 from pytest_deploygate.cli.shared.refusals import Command, Refused
 from pytest_deploygate.clients.tickets import attaching, log, opening
 from pytest_deploygate.clients.tickets.asking import BrokenError, LaterError, MistakeError
@@ -58,7 +58,7 @@ def attach(
     set right first; 25 the record cannot be read, or the report is not that of the journal.
     """
     folder = journals.folder_of(change, out)
-    journals.finish(folder)
+    interrupted.finish(folder)
     entries = journals.read(folder)
     loaded = changes.inventory_of(entries, inventory) if inventory is None else inventories.read(inventory)
     with journals.plainly():

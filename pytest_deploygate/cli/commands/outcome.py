@@ -13,7 +13,7 @@ import click
 
 from pytest_deploygate import journal
 from pytest_deploygate.checklist.records import parse_time
-from pytest_deploygate.cli.shared import journals, options
+from pytest_deploygate.cli.shared import interrupted, journals, options
 from pytest_deploygate.cli.shared.refusals import Command, Refused
 from pytest_deploygate.decision import rules, standing
 from pytest_deploygate.journal import Entry, JournalError
@@ -94,7 +94,7 @@ def _outcome(change: str, out: Path | None, since: datetime | None) -> _Outcome:
         )
     folder = journals.folder_of(change, out)
     try:
-        journals.finish(folder)
+        interrupted.finish(folder)
         entries = journals.read(folder)
         if not entries:
             return _incomplete(

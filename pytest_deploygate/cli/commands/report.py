@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pytest_deploygate.cli.shared import journals, options
+from pytest_deploygate.cli.shared import interrupted, journals, options
 from pytest_deploygate.files import holds, write_whole
 from pytest_deploygate.report import from_journal, results
 from pytest_deploygate.report.exports.formats import FORMATS
@@ -64,7 +64,7 @@ def report(change: str, out: Path | None, form: str | None, output: Path | None,
 
 def _results(folder: Path) -> tuple[Record, list[str]]:
     """Write the results while no run writes, after what a killed command left half done. Raises OSError."""
-    journals.finish(folder)
+    interrupted.finish(folder)
     with journals.held(folder) as writer:
         record = from_journal.build(writer.entries)
         rendered = results.render(record)

@@ -11,7 +11,7 @@ import click
 
 from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.checklist.vocabulary import time_words
-from pytest_deploygate.cli.shared import folders, journals, options
+from pytest_deploygate.cli.shared import folders, interrupted, journals, options
 from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.report.leaving import leaving
 from pytest_deploygate.signoff import record_files
@@ -95,7 +95,7 @@ def sign(
         _sign_record(record, role, key, as_json)
         return
     folder = journals.folder_of(change, out)
-    journals.finish(folder)
+    interrupted.finish(folder)
     try:
         signed = sign_folder(
             folder,

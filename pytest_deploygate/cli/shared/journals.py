@@ -85,12 +85,3 @@ def half_done(entries: list[Entry]) -> HalfDone | None:
     with plainly(), journal.readable():
         found = unfinished.rollback(entries)
     return found if found and found.closed else None
-
-
-def finish(folder: Path) -> None:
-    """Record what a killed command left half done, if there is anything. Raises Refused, Damaged."""
-    if half_done(read(folder)):
-        from pytest_deploygate.cli.shared import changes  # noqa: PLC0415 (hooks and servers, needed by hardly any call)
-
-        with changes.writing(folder):
-            pass

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from pytest_deploygate.cli.shared import changes, journals, options, outcome
+from pytest_deploygate.cli.shared import changes, interrupted, journals, options, outcome
 from pytest_deploygate.cli.shared.refusals import Command, Refused
 from pytest_deploygate.cli.shared.runbooks import Prepared, prepare
 from pytest_deploygate.cli.show import runbook as show
@@ -80,7 +80,7 @@ def execute(
     with journals.plainly(), readable():
         left = unfinished.rollback(entries)
     if left and left.closed and left.has_event:  # killed between its last step and its outcome
-        journals.finish(folder)
+        interrupted.finish(folder)
         raise SystemExit(EXIT_BACK if left.verified else EXIT_FAILED)
     acceptance = Acceptance(changes.role(role, entries), changes.person(person)) if accept_loss else None
     _execute(folder, prepared, acceptance, as_json=as_json)
