@@ -18,9 +18,7 @@ _CLASS = re.compile(
 )
 _FIELD = re.compile(r"^ {4}(?P<name>\w+): (?!ClassVar)", re.MULTILINE)
 _NAMED = re.compile(r"\b(?P<kind>Given|Each)\(\s*\"(?P<name>\w+)\"")
-_DEFAULTS = re.compile(
-    r"\bdefaults_with=|\bdefault=[A-Z]\w*\(\)|\bdefault_factory=[A-Z]| = [A-Z]\w*\(\)$", re.MULTILINE
-)
+_DEFAULT = re.compile(r"\bdefault=[A-Z]\w*\(\)|\bdefault_factory=[A-Z]| = [A-Z]\w*\(\)$", re.MULTILINE)
 _KINDS = {"InventoryKeys": "", "DatabaseKeys": "database"}
 
 
@@ -68,7 +66,11 @@ def with_optional() -> frozenset[str]:
 @cache
 def with_defaults() -> frozenset[str]:
     """Return the subjects of which an inventory without any of their keys has a section all the same."""
-    return frozenset(subject for subject, text in _texts().items() if _DEFAULTS.search(text))
+    return frozenset(
+        subject
+        for subject, text in _texts().items()
+        if "defaults_with=" in text or any(_DEFAULT.search(keys["body"]) for keys in _CLASS.finditer(text))
+    )
 
 
 def subjects(document: Mapping[str, object], own: Mapping[str, Collection[str]]) -> frozenset[str] | None:
