@@ -95,7 +95,9 @@ def _with_login(lines: Sequence[str], user: str) -> list[str]:
 
 def _sends(line: str) -> bool:
     """Tell whether a statement ends a login: a button, or Enter in a field; not a click into a field for a password."""
-    return _method(line) in _SENDS and (not _is_password(line) or bool(re.search(r"\.press\(.Enter.\)$", line)))
+    return _method(line) in _SENDS and (
+        not _is_password(line) or bool(re.search(r"\.press\(.Enter.\)$", line))
+    )
 
 
 def _types_password(line: str) -> bool:

@@ -99,7 +99,9 @@ def _browsers(folder: Path) -> dict[str, str]:
         return {}
     found = system_browser()
     if found is None:
-        raise Refused("there is no browser here: `playwright install chromium`, or `apt-get install chromium`")
+        raise Refused(
+            "there is no browser here: `playwright install chromium`, or `apt-get install chromium`"
+        )
     # chromium-1255/chrome-linux64/chrome
     link = folder.joinpath(*own.parts[-3:])
     link.parent.mkdir(parents=True)
