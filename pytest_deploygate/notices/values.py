@@ -16,6 +16,7 @@ from pytest_deploygate.problems import Problem
 
 #: What adds a value that the shipped templates need.
 ADD = {
+    "name": "`name` of the person or the contact",
     "product": "`notices.product`",
     "date": "`notices.window`",
     "day": "`notices.window`",

@@ -129,6 +129,15 @@ def test_empty_value_that_the_template_asks_about(tmp_path, text: str) -> None:
     assert shown(section, "note").text == "Hello, nothing\n"
 
 
+def test_recipient_without_a_name_is_not_addressed_by_it(tmp_path) -> None:
+    own(tmp_path, "Subject: News\n\nDear {{ name }},\n")
+    (said,) = problems(notices(templates=tmp_path))
+    assert said.startswith(
+        "note.txt:3: the value 'name' is empty: fill in `name` of the person or the contact"
+    )
+    assert shown(notices(templates=tmp_path), "note", called="Ann").text == "Dear Ann,\n"
+
+
 def test_is_defined_says_nothing_about_what_is_in_it(tmp_path) -> None:
     own(tmp_path, "Subject: News\n\n{% if tip is defined %}Hello, {{ tip }}{% endif %}\n")
     (said,) = problems(notices(templates=tmp_path, values={"tip": ""}))
