@@ -96,14 +96,20 @@ def parse(text: str, where: str) -> Document:
 
     Raises CannotTell for a text that is no document of OpenAPI 3.0 or 3.1.
     """
+    raw, minor = read(text, where)
+    title = str(_mapping(raw.get("info")).get("title", ""))
+    return Document(title, minor, raw, tuple(_operations(raw, where)))
+
+
+def read(text: str, where: str) -> tuple[Node, int]:
+    """Return a document in JSON or YAML, and the second part of its version. Raises CannotTell as `parse`."""
     raw = _loaded(text, where)
     version = str(raw.get("openapi", raw.get("swagger", "")))
     found = _VERSION.fullmatch(version)
     if not found:
         said = f"says version {version!r}" if version else "has no key `openapi`"
         raise CannotTell(f"{where} {said}; documents of OpenAPI 3.0 and 3.1 are read")
-    title = str(_mapping(raw.get("info")).get("title", ""))
-    return Document(title, int(found[1]), raw, tuple(_operations(raw, where)))
+    return raw, int(found[1])
 
 
 def resolved(raw: Node, node: Any) -> Node:

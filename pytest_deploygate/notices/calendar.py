@@ -138,8 +138,13 @@ def keep(record: Path, numbers: Mapping[str, Issued]) -> None:
         raise CannotTell(f"{record / FILE} cannot be written: {error.strerror}") from None
 
 
-def rendered(found: Sequence[Entry], numbers: Mapping[str, Issued], change: str, domain: str) -> bytes:
-    """Return a calendar file. Raises CannotTell without the library for it."""
+def rendered(
+    found: Sequence[Entry], numbers: Mapping[str, Issued], change: str, domain: str, organizer: str
+) -> bytes:
+    """Return a calendar file; `organizer` is a mail address or empty. Raises CannotTell without the library for it.
+
+    What is published has an organizer (RFC 5546, section 3.2.1). Without one there is no method, and people import the file.
+    """
     try:
         import icalendar  # noqa: PLC0415 (0.3 s)
     except ImportError:
@@ -150,7 +155,8 @@ def rendered(found: Sequence[Entry], numbers: Mapping[str, Issued], change: str,
     whole.add("prodid", "-//pytest-deploygate//notices//EN")
     whole.add("version", "2.0")
     whole.add("calscale", "GREGORIAN")
-    whole.add("method", "PUBLISH")
+    if organizer:
+        whole.add("method", "PUBLISH")
     for entry in found:
         event: Any = icalendar.Event()
         event.add("uid", f"{change}-{entry.what}@{domain}")
@@ -159,6 +165,8 @@ def rendered(found: Sequence[Entry], numbers: Mapping[str, Issued], change: str,
         event.add("sequence", numbers[entry.what].sequence)
         event.add("dtstart", entry.start.astimezone(UTC))
         event.add("dtend", entry.end.astimezone(UTC))
+        if organizer:
+            event.add("organizer", f"mailto:{organizer}")
         event.add("summary", entry.title)
         event.add("description", entry.text)
         event.add("status", "CONFIRMED")

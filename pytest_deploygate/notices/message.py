@@ -40,6 +40,11 @@ def domain(section: Notices) -> str:
     return parted(section.sender)[1].rpartition("@")[2] if section.sender else "deploygate.invalid"
 
 
+def origin(section: Notices) -> tuple[str, str]:
+    """Return the domain that calendar entries end with, and the address of who publishes them, empty for none."""
+    return domain(section), parted(section.sender)[1] if section.sender else ""
+
+
 def mail(
     section: Notices, rendered: Rendered, addressed: Addressed, name: str, calendar: bytes | None
 ) -> bytes:
@@ -95,8 +100,7 @@ def document(channel: Channel, rendered: Rendered, about: dict[str, str]) -> dic
 
 def _slack(rendered: Rendered) -> dict[str, Any]:
     """Incoming webhooks: `text` is what notifications show, `blocks` what the channel does. `&`, `<` and `>` are escaped."""
-    text = _escaped(rendered.text)
-    parts = [text[at : at + _MOST_SECTION] for at in range(0, len(text), _MOST_SECTION)]
+    parts = _parts(rendered.text)
     header = {
         "type": "header",
         "text": {"type": "plain_text", "text": rendered.subject[:_MOST_HEADER], "emoji": False},
@@ -105,6 +109,21 @@ def _slack(rendered: Rendered) -> dict[str, Any]:
         {"type": "section", "text": {"type": "mrkdwn", "text": part, "verbatim": True}} for part in parts
     ]
     return {"text": _escaped(rendered.subject), "blocks": [header, *sections]}
+
+
+def _parts(text: str) -> list[str]:
+    """Return a text, escaped, in parts that each fit into a section; lines and escapes stay whole."""
+    parts = [""]
+    for line in text.strip().splitlines(keepends=True):
+        rest = line
+        while len(_escaped(rest)) > _MOST_SECTION:
+            # The longest escape has five letters.
+            rest, piece = rest[_MOST_SECTION // 5 :], rest[: _MOST_SECTION // 5]
+            parts.append(_escaped(piece))
+        if len(parts[-1]) + len(_escaped(rest)) > _MOST_SECTION:
+            parts.append("")
+        parts[-1] += _escaped(rest)
+    return [part for part in parts if part.strip()]
 
 
 def _escaped(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What was meant to be filled in and was not: `[DATE]`, `{{ … }}`, TODO, TBD, XXX, `<name>`."""
+"""What was meant to be filled in and was not: `[DATE]`, `{{ … }}`, `${DATE}`, TODO, XXX, `<name>`, HH:MM and the like."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from collections.abc import Iterator
 _PLACEHOLDER = re.compile(
     r"\[[A-Z][A-Z0-9 _/-]*\]"
     r"|\{\{.*?(?:\}\}|$)|\}\}|\{%.*?(?:%\}|$)|%\}"
-    r"|\b(?:TODO|TBD|TBA|FIXME|XXX+)\b"
+    r"|\$?\{[A-Za-z_][\w .-]*\}|%[A-Z][A-Z0-9_]+%"
+    r"|(?i:\[(?:insert|enter|your|date|time|start|end|name|url|link|datum|uhrzeit|beginn|ende)\b[^\]\n]{0,30}\])"
+    r"|\b(?:TODO|TBD|TBA|FIXME|XXX+|XX:XX|\d{1,2}:XX)\b"
+    r"|\b(?:HH:MM|YYYY-MM-DD|(?:DD[./-]MM|MM[./-]DD)[./-]YYYY|TT\.MM\.JJJJ)\b"
+    r"|\?\?:\?\?|\?{4,}|(?i:\blorem ipsum\b)"
     r"|<[A-Za-z][A-Za-z0-9 _-]*>"
     r"|_{4,}|\.{5,}"
 )

@@ -50,13 +50,17 @@ class Notice:
 
 @dataclass(frozen=True)
 class Known:
-    """A message with what is known of it: the last answer in words, how often it was tried, and when that was."""
+    """A message with what is known of it: the last answer in words, how often it was tried, and when that was.
+
+    `answered`: what is known was said by a person, as the server's answer was missing.
+    """
 
     notice: Notice
     state: State
     said: str = ""
     tries: int = 0
     at: datetime | None = None
+    answered: bool = False
 
 
 def folder_of(given: Path | None, change_folder: Path, change: str) -> Path:
@@ -99,8 +103,15 @@ def states(entries: Sequence[Entry]) -> dict[str, Known]:
                 )
             elif entry.kind in (RESULT, ANSWER):
                 known = found[body["id"]]
+                # One that ended before its text went out has no line for its attempt.
+                tried = entry.kind == RESULT and known.state is not State.UNCERTAIN
                 found[body["id"]] = replace(
-                    known, state=State(body["state"]), said=str(body["said"]), at=entry.at
+                    known,
+                    state=State(body["state"]),
+                    said=str(body["said"]),
+                    tries=known.tries + tried,
+                    at=entry.at,
+                    answered=entry.kind == ANSWER,
                 )
     return found
 

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from pytest_deploygate.files import bounded, sha256
 from pytest_deploygate.lazy import dataclass
-from pytest_deploygate.notices import blocks, placeholders
+from pytest_deploygate.notices import blocks, lacking, placeholders
 from pytest_deploygate.problems import Problem, nearest
 
 LAYOUT = "layout.html"
@@ -181,18 +180,12 @@ def render(template: Template, values: Mapping[str, Any], add: Mapping[str, str]
             "language": template.language,
         }
         html = _rendered(template.layout_file, template.layout, told, html=True)
-    # What a value brought along: its own line is not known here, so the line of the notice is named.
-    brought = [(n, what) for n, what in placeholders.found(f"{subject}\n{text}")]
+    lines = f"{subject}\n{text}".splitlines()
+    brought = [(lines[n - 1], what) for n, what in placeholders.found(f"{subject}\n{text}")]
+    if template.html is not None:
+        brought += [(html.splitlines()[n - 1], what) for n, what in placeholders.in_source(html, html=True)]
     if brought:
-        lines = f"{subject}\n{text}".splitlines()
-        raise UnrenderableError(
-            Problem(
-                template.file,
-                _line_with(template.text, lines[n - 1]),
-                f"the placeholder {what} came in with a value: {_short(lines[n - 1])!r}{_from(what, values)}",
-            )
-            for n, what in brought
-        )
+        raise UnrenderableError(_brought(template, line, what, values) for line, what in brought)
     return Rendered(subject, text, html)
 
 
@@ -212,31 +205,14 @@ def _left(template: Template) -> list[Problem]:
 
 
 def _missing(file: str, source: str, values: Mapping[str, Any], add: Mapping[str, str]) -> list[Problem]:
-    """Return the values that a template uses and does not have, each at its first line."""
+    """Return the values that a template uses and that are missing or empty, each at its first line."""
     environment = _environment(html=False)
     try:
         tree = environment.parse(source)
     except jinja2.TemplateSyntaxError as error:
         return [Problem(file, error.lineno, f"is no template: {error.message}")]
-    lacking = meta.find_undeclared_variables(tree) - {*values, *environment.globals} - _guarded(tree)
-    lines = {name: min(n.lineno for n in tree.find_all(nodes.Name) if n.name == name) for name in lacking}
-    return [
-        Problem(file, line, f"there is no value {name!r}{_how(name, values, add)}")
-        for name, line in sorted(lines.items(), key=lambda one: one[1])
-    ]
-
-
-def _how(name: str, values: Mapping[str, Any], add: Mapping[str, str]) -> str:
-    if name in add:
-        return f": add {add[name]}"
-    return nearest(name, [*values, *add]) + f" (or add it to `notices.values`, or with `--set {name}=…`)"
-
-
-def _guarded(tree: nodes.Template) -> set[str]:
-    """Return the names that a template asks about before it uses them: `is defined`, or with a default."""
-    tests = [t.node for t in tree.find_all(nodes.Test) if t.name in ("defined", "undefined")]
-    filters = [f.node for f in tree.find_all(nodes.Filter) if f.name in ("default", "d")]
-    return {node.name for node in (*tests, *filters) if isinstance(node, nodes.Name)}
+    known = {*values, *environment.globals}
+    return [Problem(file, line, what) for line, what in lacking.found(tree, values, known, add)]
 
 
 def _rendered(file: str, source: str, values: Mapping[str, Any], *, html: bool) -> str:
@@ -275,20 +251,12 @@ def _line_of(error: BaseException, file: str) -> int:
     return line
 
 
-def _line_with(source: str, rendered: str) -> int:
-    """Return the line of a template that most likely made a rendered one: the one with the most words of it."""
-    words = set(rendered.split())
-    scored = [
-        (len(words & set(line.split())), -n)
-        for n, line in enumerate(source.splitlines(), start=1)
-        if "{" in line
-    ]
-    return -max(scored)[1] if scored else 0
-
-
-def _from(what: str, values: Mapping[str, Any]) -> str:
+def _brought(template: Template, line: str, what: str, values: Mapping[str, Any]) -> Problem:
+    """Return the problem of a placeholder that a value has: at the line that uses the value, as far as one can tell."""
     named = [name for name, value in values.items() if what in str(value)]
-    return f"; it stands in the value {named[0]!r}" if named else ""
+    at = lacking.first_line(_environment(html=False).parse(template.text), named[0]) if named else 0
+    where = f"; it stands in the value {named[0]!r}" if named else ""
+    return Problem(template.file, at, f"the placeholder {what} came in with a value: {_short(line)!r}{where}")
 
 
 def _short(line: str) -> str:

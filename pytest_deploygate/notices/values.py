@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from pytest_deploygate.problems import Problem
 
 #: What adds a value that the shipped templates need.
 ADD = {
+    "name": "`name` of the person or the contact",
     "product": "`notices.product`",
     "date": "`notices.window`",
     "day": "`notices.window`",
@@ -82,7 +83,6 @@ def of(said: Said, audience: str, recipient: Recipient) -> dict[str, Any]:
         found |= _times(section.window, zone, language)
     if found.get("retry"):
         found["retry"] = _moment(found["retry"], zone, language)
-        found.setdefault("zone", _zone_of(datetime.now(UTC), zone, language))
     return {key: value for key, value in found.items() if value is not None}
 
 
@@ -107,12 +107,17 @@ def _times(window: Window, zone: ZoneInfo, language: str) -> dict[str, str]:
     def day(at: datetime) -> str:
         return str(dates.format_date(at, "full", locale=locale))
 
+    def then(at: datetime) -> str:
+        return clock(at) if start.date() == at.date() else f"{day(at)}, {clock(at)}"
+
+    zones = dict.fromkeys(_zone_of(at, zone, language) for at in (start, end))
     found = {
         "date": day(start),
         "day": str(dates.format_date(start, "long", locale=locale)),
         "start": clock(start),
-        "end": clock(end) if start.date() == end.date() else f"{day(end)}, {clock(end)}",
-        "zone": _zone_of(start, zone, language),
+        "end": then(end),
+        # A window in which the clocks change begins in one and ends in the other.
+        "zone": " → ".join(zones),
     }
     if window.interruption is not None:
         found["interruption"] = (
@@ -121,7 +126,7 @@ def _times(window: Window, zone: ZoneInfo, language: str) -> dict[str, str]:
             else ""
         )
     if window.decide_by is not None:
-        found["decide_by"] = clock(window.decide_by.astimezone(zone))
+        found["decide_by"] = then(window.decide_by.astimezone(zone))
     return found
 
 
@@ -139,7 +144,7 @@ def _zone_of(at: datetime, zone: ZoneInfo, language: str) -> str:
 
 
 def _moment(text: str, zone: ZoneInfo, language: str) -> str:
-    """Return a time in words; what is no time stays as it is."""
+    """Return a time in words, with its own zone: clocks may change before it. What is no time stays as it is."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
@@ -148,9 +153,10 @@ def _moment(text: str, zone: ZoneInfo, language: str) -> str:
         return text
     dates, local = _dates(), at.astimezone(zone)
     day = dates.format_date(local, "full", locale=_locale(language))
-    return f"{day}, {dates.format_time(local, 'short', tzinfo=zone, locale=_locale(language))}".replace(
+    clock = dates.format_time(local, "short", tzinfo=zone, locale=_locale(language)).replace(
         "\u202f", "\u00a0"
     )
+    return f"{day}, {clock} ({_zone_of(at, zone, language)})"
 
 
 def _locale(language: str) -> Any:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
 from pytest_deploygate.cli import main
+from pytest_deploygate.cli.commands.journey import record
 from pytest_deploygate.cli.shared import recorded
 
 #: As `playwright codegen --target python-pytest` writes it.
@@ -46,6 +52,60 @@ def test_reads_a_report(page, journey):
 '''
 
 
+#: As the recorder wrote it for somebody who used the keyboard alone (Playwright 1.65, Chromium in a virtual display).
+BY_KEYBOARD = """import re
+from playwright.sync_api import Page, expect
+
+
+def test_example(page: Page) -> None:
+    page.goto("https://app.example.com/login")
+    page.get_by_text("LoginUser name Password Log in").click()
+    page.get_by_text("LoginUser name Password Log in").press("Tab")
+    page.get_by_role("textbox", name="User name").fill("anna")
+    page.get_by_role("textbox", name="User name").press("Tab")
+    page.get_by_role("textbox", name="Password").fill("right-horse-battery")
+    page.get_by_role("textbox", name="Password").press("Enter")
+    page.get_by_text("Plant overviewReports").press("Tab")
+    page.get_by_role("link", name="Reports").press("Enter")
+    page.get_by_text("ReportsFilter Search").press("Tab")
+    page.get_by_role("textbox", name="Filter").fill("boiler")
+    page.get_by_role("textbox", name="Filter").press("Tab")
+    page.get_by_role("button", name="Search").press("Enter")
+"""
+
+WRITTEN_BY_KEYBOARD = """import pytest
+
+
+@pytest.mark.item("phase3.smoke")
+def test_reads_a_report(page, journey):
+    \"\"\"Reads a report.\"\"\"
+    journey.login("viewer")
+    with journey.step("clicks Reports"):
+        page.get_by_role('link', name='Reports').press('Enter')
+        page.get_by_role('textbox', name='Filter').fill('boiler')
+    with journey.step("clicks Search"):
+        page.get_by_role('button', name='Search').press('Enter')
+    # say what must be seen, e.g. expect(page.get_by_text("…")).to_be_visible()
+"""
+
+
+def test_login_that_ends_with_the_enter_key_takes_nothing_of_what_follows():
+    found = recorded.journey(
+        BY_KEYBOARD, "reads a report", "phase3.smoke", "viewer", "https://app.example.com"
+    )
+    assert found == WRITTEN_BY_KEYBOARD
+    assert recorded.typed_into(found) == ["Filter"]
+
+
+@pytest.mark.long
+def test_the_recorder_finds_the_browser_of_the_system(tmp_path):
+    ask = "from playwright.sync_api import sync_playwright as s\nwith s() as p: print(p.chromium.executable_path)"
+    environment = os.environ | record._browsers(tmp_path / "browsers")
+    words = [sys.executable, "-c", ask]
+    said = subprocess.run(words, capture_output=True, text=True, check=True, env=environment).stdout
+    assert Path(said.strip()).resolve().is_file()
+
+
 def test_a_recording_becomes_steps_without_the_password():
     found = recorded.journey(RECORDED, "reads a report", "phase3.smoke", "viewer", "https://app.example.com")
     assert found == WRITTEN
@@ -58,6 +118,9 @@ def test_a_recording_becomes_steps_without_the_password():
         'page.get_by_placeholder("Passwort").fill("right-horse-battery")',
         'page.locator("#pwd").press_sequentially("right-horse-battery")',
         'page.get_by_label("Mot de passe").fill("right-horse-battery")',
+        'page.get_by_role("textbox", name="Hasło").fill("right-horse-battery")',
+        'page.get_by_label("パスワード").fill("right-horse-battery")',
+        'page.locator("#pw").fill("right-horse-battery")',
         'page.locator("input[type=\\"password\\"]").fill("right-horse-battery")',
     ],
 )

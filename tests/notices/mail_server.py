@@ -45,6 +45,26 @@ class Server(SMTP):
         if not hasattr(self, "_silent"):
             super().data_received(data)
 
+    async def smtp_STARTTLS(self, arg: str) -> None:  # noqa: N802
+        await self._at("STARTTLS")
+        await super().smtp_STARTTLS(arg)
+
+    async def smtp_AUTH(self, arg: str) -> None:  # noqa: N802
+        await self._at("AUTH")
+        await super().smtp_AUTH(arg)
+
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
+        await self._at("354")
+        if isinstance(self.event_handler, Mailbox) and self.event_handler.hangs == "text":
+            await self.push("354 go on")
+            self.transport.pause_reading()
+            await asyncio.sleep(60)
+        await super().smtp_DATA(arg)
+
+    async def _at(self, stage: str) -> None:
+        if isinstance(self.event_handler, Mailbox):
+            await self.event_handler.at(stage, self)
+
     def eof_received(self) -> bool | None:
         return None if hasattr(self, "_silent") else super().eof_received()
 
@@ -62,7 +82,7 @@ class Mailbox:
         self.senders: list[str] = []
         self.said: Counter[str] = Counter()
 
-    async def _at(self, stage: str, server: Any) -> None:
+    async def at(self, stage: str, server: Any) -> None:
         self.said[stage] += 1
         if self.hangs == stage:
             await asyncio.sleep(60)
@@ -70,12 +90,12 @@ class Mailbox:
             server.transport.abort()
 
     async def handle_EHLO(self, server, session, envelope, hostname, responses):  # noqa: N802
-        await self._at("EHLO", server)
+        await self.at("EHLO", server)
         session.host_name = hostname
         return responses
 
     async def handle_MAIL(self, server, session, envelope, address, options):  # noqa: N802
-        await self._at("MAIL", server)
+        await self.at("MAIL", server)
         self.senders.append(address or "<>")
         if answer := self.refused.get(address or "<>"):
             return answer
@@ -83,7 +103,7 @@ class Mailbox:
         return "250 2.1.0 sender ok"
 
     async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802
-        await self._at("RCPT", server)
+        await self.at("RCPT", server)
         if answer := self.refused.get(address):
             return answer
         if self.greylists and address not in self.seen:
@@ -101,7 +121,7 @@ class Mailbox:
             box = self.folder / address
             box.mkdir(exist_ok=True)
             (box / name).write_bytes(envelope.original_content)
-        await self._at("DATA", server)
+        await self.at("DATA", server)
         return self.after_data or "250 2.0.0 taken as " + name[:6]
 
     async def handle_VRFY(self, server, session, envelope, address):  # noqa: N802

@@ -35,7 +35,9 @@ def notices(port: int = 25, **changed: Any) -> Notices:
     return Notices.model_validate(whole | changed)
 
 
-def put(section: Notices, folder: Path, notice: str = "pre-deployment", *, again: bool = False) -> list[str]:
+def put(
+    section: Notices, folder: Path, notice: str = "pre-deployment", *, again: bool = False, reason: str = ""
+) -> list[str]:
     """Queue a notice to the customers, as the command does; return the ids of its messages."""
     said = Said(section, "CHG-1", {})
     audience: Audience | None = section.audience("customers")
@@ -47,7 +49,7 @@ def put(section: Notices, folder: Path, notice: str = "pre-deployment", *, again
         for one in stands:
             if one.known is None:
                 queue.put(folder, preparing.queued(one, said, utcnow()))
-                log.queue(preparing.notice(one, said, ""))
+                log.queue(preparing.notice(one, said, reason))
     finally:
         log.close()
     return [one.id for one in stands]

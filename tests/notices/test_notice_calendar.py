@@ -27,7 +27,7 @@ def section(**changed):
 def made(before=None, now=NOW, **changed):
     found = calendar.entries(section(**changed), "CHG-1", RETRY)
     numbers = calendar.numbered(found, before or {}, now)
-    return calendar.rendered(found, numbers, "CHG-1", "example.com"), numbers
+    return calendar.rendered(found, numbers, "CHG-1", "example.com", "platform@example.com"), numbers
 
 
 def test_lines_are_folded_and_end_with_crlf() -> None:
@@ -52,6 +52,8 @@ def test_entries_have_what_calendars_need() -> None:
         assert event.start.tzinfo is not None
         assert event.start.utcoffset() == timedelta(0)
         assert event.end > event.start
+        assert str(event["ORGANIZER"]) == "mailto:platform@example.com"
+        assert "ATTENDEE" not in event
         assert event["DTSTAMP"].dt == NOW
         assert {str(alarm["ACTION"]) for alarm in event.walk("VALARM")} == {"DISPLAY"}
         assert all(alarm["TRIGGER"].dt < timedelta(0) for alarm in event.walk("VALARM"))
@@ -66,3 +68,10 @@ def test_sequence_counts_changes_and_the_uid_stays(tmp_path) -> None:
     assert [third[what].sequence for what in ("window", "decision", "retry")] == [1, 0, 0]
     assert same == numbers
     assert b"CHG-1-window@example.com" in moved
+
+
+def test_without_a_sender_nothing_is_published() -> None:
+    found = calendar.entries(section(), "CHG-1", None)
+    raw = calendar.rendered(found, calendar.numbered(found, {}, NOW), "CHG-1", "deploygate.invalid", "")
+    assert b"METHOD" not in raw
+    assert b"ORGANIZER" not in raw

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from mail_server import HOST, PASSWORD, authenticator, serving
 from notices_sent import PEOPLE, go, notices, put
 
-from pytest_deploygate.notices import record, sending
+from pytest_deploygate.notices import record, sending, smtp
 from pytest_deploygate.notices.record import Log, State
 
 ANN, BOB, CEM = PEOPLE
@@ -113,6 +113,42 @@ def test_server_that_hangs_before_the_text_waits(server, folder, stage: str) -> 
     server.mailbox.hangs = ""
     assert {one.state for one in go(notices(server.at), folder)} == {State.ACCEPTED}
     assert [len(server.mails(one)) for one in PEOPLE] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("stage", ["greeting", "STARTTLS", "AUTH", "354"])
+def test_server_that_hangs_with_tls_waits(tmp_path, folder, certificate, monkeypatch, stage: str) -> None:
+    monkeypatch.setenv("MAIL_PASSWORD", PASSWORD)
+    options = {"tls_context": context_of(certificate), "authenticator": authenticator, "auth_required": True}
+    login = {"user": "gate", "password": "env:MAIL_PASSWORD", "security": "starttls", "ca_file": certificate}
+    with serving(tmp_path / "boxes", **options) as server:
+        server.mailbox.hangs = stage
+        section = notices(server.at, server=login | {"timeout": "300ms"})
+        put(section, folder)
+        assert {one.state for one in go(section, folder)} == {State.WAITING}
+        server.mailbox.hangs = ""
+        assert {one.state for one in go(notices(server.at, server=login), folder)} == {State.ACCEPTED}
+        assert [len(server.mails(one)) for one in PEOPLE] == [1, 1, 1]
+
+
+def test_server_that_never_begins_tls_waits(server, folder) -> None:
+    server.mailbox.hangs = "greeting"
+    section = notices(server.at, server={"security": "tls", "timeout": "300ms"})
+    put(section, folder)
+    known = go(section, folder)
+    assert {one.state for one in known} == {State.WAITING}
+    assert "no answer in time" in of(known)[0]
+
+
+def test_server_that_stops_reading_the_text_waits(server) -> None:
+    server.mailbox.hangs = "text"
+    post = smtp.Post(notices(server.at, server={"timeout": "1s"}).server)
+    found = post.deliver(
+        "platform@example.com", ANN, b"Subject: x\r\n\r\n" + b"words\r\n" * 4_000_000, lambda: None
+    )
+    post.close()
+    # On a machine with much to do the time is over at an earlier stage: nothing is uncertain then, either.
+    assert found.state is State.WAITING
+    assert "no answer in time (at " in found.said
 
 
 def test_server_that_hangs_after_the_text_is_uncertain_and_not_guessed(server, folder) -> None:

@@ -95,12 +95,79 @@ def test_missing_values_are_all_named_with_their_lines() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"action": " "}, "note.txt:3: the value 'action' is empty: fill in `notices.action`"),
+        ({"changes": []}, "note.txt:5: the value 'changes' is empty: fill in `notices.changes`"),
+        ({"changes": ["one", ""]}, "note.txt:5: the value 'changes' is empty"),
+        ({"values": {"tip": ""}}, "note.txt:4: the value 'tip' is empty: fill in `notices.values.tip`"),
+    ],
+)
+def test_empty_value_leaves_no_hole(tmp_path, changed: dict, said: str) -> None:
+    text = (
+        "Subject: News\n\nDo {{ action }}\n{{ tip }}\n{% for one in changes %}\n- {{ one }}\n{% endfor %}\n"
+    )
+    values = {"values": {"tip": "look"}} | changed
+    own(tmp_path, text)
+    (found,) = problems(notices(templates=tmp_path, **values))
+    assert found.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% if tip %}{{ tip }}{% else %}nothing{% endif %}",
+        "{{ tip or 'nothing' }}",
+        "{{ tip | default('nothing', true) }}",
+        "{{ tip if tip else 'nothing' }}",
+    ],
+)
+def test_empty_value_that_the_template_asks_about(tmp_path, text: str) -> None:
+    own(tmp_path, f"Subject: News\n\nHello, {text}\n")
+    section = notices(templates=tmp_path, values={"tip": ""})
+    assert shown(section, "note").text == "Hello, nothing\n"
+
+
+def test_recipient_without_a_name_is_not_addressed_by_it(tmp_path) -> None:
+    own(tmp_path, "Subject: News\n\nDear {{ name }},\n")
+    (said,) = problems(notices(templates=tmp_path))
+    assert said.startswith(
+        "note.txt:3: the value 'name' is empty: fill in `name` of the person or the contact"
+    )
+    assert shown(notices(templates=tmp_path), "note", called="Ann").text == "Dear Ann,\n"
+
+
+def test_is_defined_says_nothing_about_what_is_in_it(tmp_path) -> None:
+    own(tmp_path, "Subject: News\n\n{% if tip is defined %}Hello, {{ tip }}{% endif %}\n")
+    (said,) = problems(notices(templates=tmp_path, values={"tip": ""}))
+    assert said.startswith("note.txt:3: the value 'tip' is empty")
+
+
+def test_clocks_that_change_are_told() -> None:
+    night = {"start": "2026-10-24T23:00:00Z", "end": "2026-10-25T04:00:00Z", "interruption": "15m"}
+    section = notices(window=night)
+    text = shown(section, "pre-deployment", language="de", zone="Europe/Berlin").text
+    assert (
+        "01:00 bis 05:00 (Mitteleuropäische Sommerzeit, UTC+2 → Mitteleuropäische Normalzeit, UTC+1)" in text
+    )
+    given = GIVEN | {"retry": "2027-04-10T09:00Z"}
+    text = shown(section, "rollback", language="en", zone="Europe/Berlin", given=given).text
+    assert "Saturday, April 10, 2027, 11:00\u00a0AM (Central European Summer Time, UTC+2)" in text
+
+
 def test_misspelt_value_has_the_nearest(tmp_path) -> None:
     (found,) = problems(own(tmp_path, "Subject: News\n\nHello,\n{{ prodcut }}\n"))
     assert found.startswith("note.txt:4: there is no value 'prodcut'; did you mean 'product'?")
 
 
-@pytest.mark.parametrize("left", ["[DATE]", "[YOUR NAME]", "TODO", "TBD", "XXX", "<name>", "{{", "____"])
+@pytest.mark.parametrize(
+    "left",
+    [
+        *("[DATE]", "[YOUR NAME]", "[Your name]", "[date]", "TODO", "TBD", "XXX", "<name>", "{{", "____"),
+        *("${DATE}", "{date}", "%DATE%", "HH:MM", "DD.MM.YYYY", "21:XX", "??:??", "Lorem ipsum"),
+    ],
+)
 def test_placeholder_in_the_template(tmp_path, left: str) -> None:
     said = problems(own(tmp_path, f"Subject: News\n\nHello,\nwe start on {left}\n"))
     assert said[0].startswith("note.txt:4: "), said
@@ -108,14 +175,26 @@ def test_placeholder_in_the_template(tmp_path, left: str) -> None:
 
 @pytest.mark.parametrize("left", ["[DATE]", "TBD", "<name>", "{{ date }}"])
 def test_placeholder_in_a_value_names_the_value(tmp_path, left: str) -> None:
-    section = own(tmp_path, "Subject: News\n\nHello,\n\nwhat is new: {{ action }}\n")
+    section = own(tmp_path, "Subject: News\n\nHello of {{ product }},\n\nwhat is new:\n{{ action }}\n")
     (said,) = problems(section.model_copy(update={"action": f"wait for {left}"}))
-    assert said.startswith("note.txt:5: the placeholder ")
+    assert said.startswith("note.txt:6: the placeholder ")
     assert said.endswith("it stands in the value 'action'")
 
 
 @pytest.mark.parametrize(
-    "good", ["[a]", "see [1]", "List<int> is 3 < 4", "ask ann@example.com", "XX", "a... b"]
+    "good",
+    [
+        *(
+            "[a]",
+            "see [1]",
+            "List<int> is 3 < 4",
+            "ask ann@example.com",
+            "XX",
+            "a... b",
+            "[Plant portal] news",
+        ),
+        *("5% of HTTP", "what?", "100%", "see {1}", "at 21:30", "2026-12-01", "[starting]"),
+    ],
 )
 def test_what_looks_similar_is_no_placeholder(good: str) -> None:
     assert list(placeholders.found(good.replace("<int>", ""))) == []
@@ -134,7 +213,9 @@ def test_own_html_is_escaped_and_looked_at(tmp_path) -> None:
         "note.html:2: the placeholder [TIME] is left in the template: write the value itself, or a `{{ name }}`"
     ]
     section = own(tmp_path, "Subject: News\n\nHello\n", html="<p>{{ action }}</p>")
-    assert shown(section.model_copy(update={"action": "<b>x"}), "note").html == "<p>&lt;b&gt;x</p>"
+    assert shown(section.model_copy(update={"action": "<1>x"}), "note").html == "<p>&lt;1&gt;x</p>"
+    (said,) = problems(section.model_copy(update={"action": "ask <name>"}))
+    assert said.endswith("it stands in the value 'action'")
 
 
 @pytest.mark.parametrize(

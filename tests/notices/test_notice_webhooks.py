@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import http.server
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +14,9 @@ from typing import Any
 import pytest
 from notices_sent import go, notices, put
 
+from pytest_deploygate.notices import message
 from pytest_deploygate.notices.record import State
+from pytest_deploygate.notices.templates import Rendered
 
 
 class Hook(http.server.ThreadingHTTPServer):
@@ -74,6 +78,17 @@ def test_slack_gets_text_and_blocks(hook, folder: Path, monkeypatch) -> None:
     put(section, folder)
     go(section, folder)
     assert len(hook.came) == 1
+
+
+def test_long_text_for_slack_is_cut_between_lines_and_never_in_an_escape(monkeypatch) -> None:
+    monkeypatch.setenv("HOOK", "https://hooks.example.com/x")
+    channel = notices(channels=[{"name": "ops", "kind": "slack", "url": "env:HOOK"}]).channels[0]
+    text = "\n".join(["a & b " * 60, "<" * 4000, "last"] * 3)
+    body = message.document(channel, Rendered("News", text, ""), {})
+    parts = [block["text"]["text"] for block in body["blocks"][1:]]
+    assert max(map(len, parts)) <= 3000
+    assert html.unescape("".join(parts)) == text
+    assert all(re.fullmatch(r"(?:[^&]|&(?:amp|lt|gt);)*", part) for part in parts)
 
 
 def test_teams_gets_an_adaptive_card(hook, folder: Path, monkeypatch) -> None:

@@ -208,7 +208,9 @@ class Authentication(Section):
         description="the inventory's name: bad tokens and wrong passwords may be sent to this environment. Without it, they "
         "are sent with `--allow-disruptive` only",
     )
-    document: Place = Field(default="/openapi.json", description="path or URL of the OpenAPI document (JSON)")
+    document: Place = Field(
+        default="/openapi.json", description="path or URL of the OpenAPI document (JSON or YAML)"
+    )
     open: list[str] = Field(
         default=[],
         description="operations (operationId, or `GET /path`) that anybody may use; those of the document without `security` "

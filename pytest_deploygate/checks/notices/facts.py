@@ -20,7 +20,9 @@ class Delivery:
     """What the record says of a notice to one recipient of today's audience.
 
     `state` is that of the last message: `accepted`, `refused`, `waiting`, `uncertain`, or empty where none was ever queued.
-    `current`: it was made from the template and the values as they are now. `at` is when its state was recorded.
+    `current`: it was made from the template and the values as they are now. `at` is when its state was recorded. `tries` are the
+    attempts of that message, `answered` says that a person, not the server, said what became of it. `reasons` are those for
+    which it was sent once more.
     """
 
     called: str
@@ -29,6 +31,9 @@ class Delivery:
     id: str = ""
     current: bool = True
     at: datetime | None = None
+    tries: int = 1
+    answered: bool = False
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ def judge(measurement: Sent, criterion: Wanted) -> Judgement:
             reading = Reading(reading.name, len(accepted), limit=f"= {len(deliveries)}", ok=every)
         found.read(reading)
         _each(measurement, found)
+        _notes(deliveries, found)
     return found.judgement(lambda: _good(criterion, accepted))
 
 
@@ -63,6 +64,20 @@ def _each(measurement: Sent, found: Collector) -> None:
                 f"`--not-sent {one.id}`",
                 where=one.called,
             )
+
+
+def _notes(deliveries: tuple[Delivery, ...], found: Collector) -> None:
+    """Note what a reader of the record should know of notices that are good."""
+    for reason in dict.fromkeys(reason for one in deliveries for reason in one.reasons):
+        found.note(
+            f"sent once more to {_some([one for one in deliveries if reason in one.reasons])}: {reason}"
+        )
+    if by_word := [one for one in deliveries if one.state == "accepted" and one.answered]:
+        found.note(f"no server's answer is recorded for {_some(by_word)}: {by_word[0].said}")
+    later = [one for one in deliveries if one.state == "accepted" and one.tries > 1 and not one.answered]
+    if later:
+        most = max(one.tries for one in later)
+        found.note(f"not accepted at the first try, but later, after up to {most} tries: {_some(later)}")
 
 
 def _some(some: list[Delivery]) -> str:

@@ -86,4 +86,7 @@ def _delivery(
         last.notice.id[:8],
         not source or last.notice.source == source,
         last.at,
+        last.tries,
+        last.answered,
+        tuple(dict.fromkeys(each.notice.reason for each in mine if each.notice.again)),
     )

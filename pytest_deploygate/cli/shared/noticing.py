@@ -57,7 +57,7 @@ class Work:
         numbers = before | calendar.numbered(found, before, utcnow())
         if not found:
             return None, numbers
-        content = calendar.rendered(found, numbers, self.said.change, message.domain(self.section))
+        content = calendar.rendered(found, numbers, self.said.change, *message.origin(self.section))
         return Diary(content, "".join(one.key for one in found)), numbers
 
 

@@ -7,7 +7,14 @@ import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
-_PASSWORD = re.compile(r"passw|passphrase|pwd|kennwort|mot de passe|contrase|\bpin\b", re.IGNORECASE)
+#: What fields for passwords are called, in languages that many use.
+_PASSWORD = re.compile(
+    r"passw|passphrase|passcode|pwd|\bpw\b|\bpin\b|secret|kennwort|mot de passe|contrase|senha|parol|lösen|wachtwoord"
+    r"|hasł|heslo|jelsz|salasana|adgangskode|passord|[şs]ifre|пароль|κωδικ|סיסמ|密码|密碼|口令|パスワード|暗証|비밀번호|암호",
+    re.IGNORECASE,
+)
+#: Keys that move about, which say nothing of a journey.
+_MOVES = re.compile(r"""\.press\(["'](?:Shift\+)?(?:Tab|CapsLock|Shift|Control|Alt|Meta)["']\)$""")
 _TYPES = ("fill", "press_sequentially", "type")
 _SENDS = ("click", "press", "tap")
 _LATER = '# say what must be seen, e.g. expect(page.get_by_text("…")).to_be_visible()'
@@ -60,7 +67,14 @@ def _statements(recording: str) -> list[str]:
     functions = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name.startswith("test")]
     if not functions:
         raise Unreadable("the recording has no test")
-    return [ast.unparse(statement) for statement in functions[0].body if not isinstance(statement, ast.Pass)]
+    body = [ast.unparse(statement) for statement in functions[0].body if not isinstance(statement, ast.Pass)]
+    return [line for line in body if not _MOVES.search(line)]
+
+
+def typed_into(source: str) -> list[str]:
+    """Return the names of the fields whose contents a journey has."""
+    lines = [line.strip() for line in source.splitlines() if re.match(r"\s+page\.", line)]
+    return list(dict.fromkeys(_words(line) for line in lines if _method(line) in _TYPES))
 
 
 def _with_login(lines: Sequence[str], user: str) -> list[str]:
@@ -72,11 +86,18 @@ def _with_login(lines: Sequence[str], user: str) -> list[str]:
             typed = [n for n in range(at + 1) if _method(done[n]) in _TYPES]
             first = min(typed, default=at)
         last = next(
-            (n for n in range(at + 1, len(done)) if _method(done[n]) in _SENDS and not _is_password(done[n])),
+            (n for n in range(at + 1, len(done)) if _sends(done[n])),
             at,
         )
         done[first : last + 1] = [f"journey.login({_quoted(user)})"]
     return done
+
+
+def _sends(line: str) -> bool:
+    """Tell whether a statement ends a login: a button, or Enter in a field; not a click into a field for a password."""
+    return _method(line) in _SENDS and (
+        not _is_password(line) or bool(re.search(r"\.press\(.Enter.\)$", line))
+    )
 
 
 def _types_password(line: str) -> bool:
@@ -85,9 +106,7 @@ def _types_password(line: str) -> bool:
 
 def _is_password(line: str) -> bool:
     """Tell whether a statement is about a field for a password, by where it is: not by what is typed."""
-    return _PASSWORD.search(line.rpartition(".")[0]) is not None or (
-        _method(line) in _TYPES and _PASSWORD.search(_target(line)) is not None
-    )
+    return _PASSWORD.search(_target(line)) is not None
 
 
 def _call(line: str) -> ast.Call | None:

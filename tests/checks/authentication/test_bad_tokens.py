@@ -12,6 +12,7 @@ from pytest_deploygate.checks.authentication.facts import Outcome
 from pytest_deploygate.checks.authentication.probe import cookies, jwt, keys, refusal
 from pytest_deploygate.checks.authentication.probe.document import operations
 from pytest_deploygate.checks.authentication.probe.exchange import Answer
+from pytest_deploygate.model import CannotTell
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "PS384", "ES256", "EdDSA"])
@@ -160,3 +161,26 @@ def test_what_cannot_be_asked_for_is_said() -> None:
 def test_another_document_is_refused(odd: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="no OpenAPI document"):
         list(operations(odd, {}))
+
+
+def test_every_method_of_the_document_is_tried_or_named() -> None:
+    item = {method: {"operationId": method} for method in ("head", "options", "trace")}
+    found = {
+        each.id: each
+        for each in operations({"openapi": "3.0.3", "security": [{"t": []}], "paths": {"/x": item}}, {})
+    }
+    assert sorted(found) == ["head", "trace"]
+    assert (found["head"].safe, found["head"].lacks) == (True, "")
+    assert found["trace"].lacks == "the method TRACE is not tried"
+
+
+def test_a_path_that_is_described_in_another_file_is_not_left_out() -> None:
+    paths = {"/x": {"$ref": "orders.yaml#/paths/x"}}
+    with pytest.raises(CannotTell, match=r"refers to orders\.yaml#/paths/x, outside of itself: bundle it"):
+        list(operations({"openapi": "3.1.0", "paths": paths}, {}))
+
+
+def test_a_path_that_is_described_once_for_two_is_followed() -> None:
+    shared = {"components": {"pathItems": {"Thing": {"get": {"operationId": "thing"}}}}}
+    paths = {"/x": {"$ref": "#/components/pathItems/Thing"}}
+    assert [each.id for each in operations({"openapi": "3.1.0", "paths": paths, **shared}, {})] == ["thing"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -288,6 +289,20 @@ def test_what_is_missing_from_the_section_is_inconclusive() -> None:
             found = judged(which, small, cors=None, login=None, lockout=None)
             assert found.verdict is Verdict.INCONCLUSIVE
             assert says in found.reason
+
+
+def test_an_operation_that_could_not_be_tried_stays_unknown_beside_a_failure() -> None:
+    with serving("small key") as small:
+        wanted = section(small)
+        found = probe.try_tokens(wanted, "test", budget.unrecorded("phase3.auth"), allowed=False)
+        first, *others = found.tried
+        seen = judge.judge_tokens(
+            replace(found, tried=tuple(others), untried={first.operation: "its parameter has no example"}),
+            wanted,
+        )
+    assert seen.verdict is Verdict.FAIL
+    (tried,) = [reading for reading in seen.readings if reading.name == "protected operations tried"]
+    assert (tried.value, tried.limit, tried.ok) == ("4 of 5", "", None)
 
 
 def test_without_opt_in_nothing_is_sent() -> None:

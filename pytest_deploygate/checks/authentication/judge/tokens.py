@@ -58,11 +58,11 @@ def _operations(found: Tokens, criterion: Authentication, collector: Collector) 
     if not operations.protected:
         collector.unknown(f"{operations.document} protects no operation, so nothing was tried")
     else:
-        collector.read(
-            Reading(
-                "protected operations tried", len(usable), limit=f"{wanted}", ok=len(usable) >= wanted or None
-            )
-        )
+        # One that could not be tried is unknown, also beside a failure: then there is no limit to compare with.
+        every = len(usable) >= wanted
+        tried: int | str = len(usable) if every else f"{len(usable)} of {wanted}"
+        limit = str(wanted) if every else ""
+        collector.read(Reading("protected operations tried", tried, limit=limit, ok=every or None))
     if operations.open:
         collector.unknown(
             f"{operations.document} asks for no login at {few(operations.open)}: name what anybody may use in "

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from pytest_deploygate.clients import openapi
 from pytest_deploygate.lazy import dataclass
 
-SAFE = ("get", "head")
-_METHODS = ("get", "put", "post", "delete", "patch")
+#: Not OPTIONS: browsers ask that before a request from another origin, without any token (Fetch, CORS preflight).
+_METHODS = ("get", "head", "put", "post", "delete", "patch", "trace")
 _MOST_REFERENCES = 20
 #: Names of objects that nobody has, by the type and format of the parameter.
 _NOBODYS = {"integer": "2147483647", "number": "2147483647"}
@@ -46,12 +47,15 @@ class Operation:
 
 
 def operations(document: Mapping[str, Any], given: Mapping[str, str]) -> Iterator[Operation]:
-    """Yield the operations; `given` are values of parameters by name. Raises ValueError if it is no OpenAPI 3 document."""
+    """Yield the operations; `given` are values of parameters by name.
+
+    Raises ValueError if it is no OpenAPI 3 document, CannotTell if a path is described elsewhere.
+    """
     if not str(document.get("openapi", "")).startswith("3.") or not isinstance(document.get("paths"), dict):
         raise ValueError("it is no OpenAPI document of version 3")
     base = _base(document)
     for path, unresolved in document["paths"].items():
-        item = _resolved(document, unresolved)
+        item = openapi.resolved(document, unresolved)
         for method in _METHODS:
             if isinstance(item.get(method), dict):
                 yield _operation(document, base, path, method, item, given)
@@ -73,7 +77,7 @@ def _operation(
     given: Mapping[str, str],
 ) -> Operation:
     described = item[method]
-    safe = method in SAFE
+    safe = method in openapi.SAFE
     parameters = [
         _resolved(document, each) for each in [*item.get("parameters", []), *described.get("parameters", [])]
     ]
@@ -96,6 +100,8 @@ def _operation(
     has_body = method != "delete" and not safe
     if has_body and "requestBody" not in described and not names:
         lacks = "it has neither a body nor a parameter, so it cannot be asked for without effect"
+    if method == "trace":
+        lacks = "the method TRACE is not tried"
     security = described.get("security", document.get("security"))
     return Operation(
         f"{method.upper()} {base}{path}",

@@ -20,6 +20,7 @@ from pytest_deploygate.checks.authentication.probe.document import Operation
 from pytest_deploygate.checks.authentication.probe.exchange import Answer, Caller
 from pytest_deploygate.checks.authentication.probe.granting import bearer, tokens
 from pytest_deploygate.checks.authentication.section import Authentication
+from pytest_deploygate.clients import openapi
 from pytest_deploygate.clients.budget import Spending
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell, NotReached
@@ -62,13 +63,16 @@ def described(caller: Caller) -> list[Operation]:
     answer = caller.ask("GET", url)
     if answer.status is None:
         raise NotReached(f"{url} gives no answer: {answer.problem}")
+    if not answer.good:
+        raise CannotTell(f"{url} answers {answer.said}: no document; correct `authentication.document`")
     try:
-        return list(document.operations(answer.json() if answer.good else {}, section.parameters))
+        raw, _ = openapi.read(answer.body.decode("utf-8-sig", "replace"), url)
+        return list(document.operations(raw, section.parameters))
+    except CannotTell as error:
+        raise CannotTell(f"{error}; correct `authentication.document`") from None
     except (ValueError, AttributeError, TypeError, KeyError) as error:
-        said = str(error) if isinstance(error, ValueError) and answer.good else "it cannot be read"
-        raise CannotTell(
-            f"{url} answers {answer.said}: {said if answer.good else 'no document'}; correct `authentication.document`"
-        ) from None
+        said = str(error) if isinstance(error, ValueError) else "it cannot be read"
+        raise CannotTell(f"{url}: {said}; correct `authentication.document`") from None
 
 
 def _measure(caller: Caller) -> Tokens:

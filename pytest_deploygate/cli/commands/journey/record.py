@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import click
 
 from pytest_deploygate.cli.shared import recorded
 from pytest_deploygate.cli.shared.refusals import Command, Refused
+from pytest_deploygate.clients.browser.running import system_browser
 from pytest_deploygate.files import write_whole
 
 
@@ -39,8 +41,7 @@ def record(url: str, name: str, item: str, user: str, file: Path | None) -> None
     """Record a journey with Playwright's recorder, and write it as a test.
 
     A browser opens at URL; close it when you are done. A password that you type is not written: the login becomes
-    `journey.login(…)`. It needs a display, and Playwright's own
-    browser (`playwright install chromium`).
+    `journey.login(…)`. It needs a display, and Playwright's own browser or the system's Chromium.
 
     \b
     deploygate journey record https://app.example.com --name "reads a report"
@@ -60,6 +61,8 @@ def record(url: str, name: str, item: str, user: str, file: Path | None) -> None
         raise Refused(str(error)) from None
     target.parent.mkdir(parents=True, exist_ok=True)
     write_whole(target, source)
+    if fields := recorded.typed_into(source):
+        click.echo(f"{target} has what you typed into {', '.join(fields)}: no secret must be among it.")
     click.echo(f"{target} is written. Say in it what must be seen, then try it:")
     click.echo(f"  deploygate journey run {target} --inventory NAME")
 
@@ -79,10 +82,35 @@ def _recording(url: str) -> str:
             str(file),
             url,
         ]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        environment = os.environ | _browsers(Path(folder) / "browsers")
+        done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
         if not file.exists():
-            said = next(
-                (line for line in done.stderr.splitlines() if "rror" in line or "display" in line), ""
-            )
-            raise Refused(f"the recorder wrote nothing: {said.strip() or 'its browser was closed at once'}")
+            raise Refused(f"the recorder wrote nothing: {_why(done.stderr)}")
         return file.read_text("utf-8")
+
+
+def _browsers(folder: Path) -> dict[str, str]:
+    """Return what the recorder needs in its environment. It knows Playwright's own browser alone: the system's is put there."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 (heavy, and an extra)
+
+    with sync_playwright() as playwright:
+        own = Path(playwright.chromium.executable_path)
+    if own.is_file():
+        return {}
+    found = system_browser()
+    if found is None:
+        raise Refused(
+            "there is no browser here: `playwright install chromium`, or `apt-get install chromium`"
+        )
+    # chromium-1255/chrome-linux64/chrome
+    link = folder.joinpath(*own.parts[-3:])
+    link.parent.mkdir(parents=True)
+    link.symlink_to(found)
+    return {"PLAYWRIGHT_BROWSERS_PATH": str(folder)}
+
+
+def _why(said: str) -> str:
+    if "XServer" in said or "X server" in said or "$DISPLAY" in said:
+        return "it needs a display; run it on a desktop, or over `ssh -X`"
+    line = next((line for line in said.splitlines() if "rror" in line), "")
+    return line.strip() or "its browser was closed at once"

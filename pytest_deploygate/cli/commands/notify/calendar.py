@@ -46,7 +46,7 @@ def calendar(
     with noticing.plainly():
         before = calendars.issued(work.folder)
         numbers = before | calendars.numbered(found, before, utcnow())
-        content = calendars.rendered(found, numbers, change, message.domain(work.section))
+        content = calendars.rendered(found, numbers, change, *message.origin(work.section))
         calendars.keep(work.folder, numbers)
         try:
             write_whole(write, content)

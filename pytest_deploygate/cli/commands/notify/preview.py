@@ -93,6 +93,7 @@ def _all(
     work: Work, names: Sequence[str], to: str | None, language: str | None, problems: list[Problem]
 ) -> Iterator[_Shown]:
     section = work.section
+    audience = to or next((one.name for one in section.audiences), "customers")
     if to is not None:
         first = recipients.of(section, work.audiences([to])[0], work.contacts)[0]
         someone = [first]
@@ -103,7 +104,7 @@ def _all(
         for name in names or templates.names(section.templates, one.language):
             try:
                 template = templates.load(section.templates, one.language, name)
-                rendered = preparing.rendered_for(work.said, template, to or "", one)
+                rendered = preparing.rendered_for(work.said, template, audience, one)
             except UnrenderableError as error:
                 problems += error.problems
             else:
