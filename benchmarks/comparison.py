@@ -9,8 +9,8 @@ Creates two scratch servers with ROWS rows each (default 1,000,000), and runs in
   a text with another normal form;
 - reladiff (with `--reladiff`, the path of its program): the same seven, with two threads.
 
-Prints the median of the wall clock, the processor seconds of both servers, the peak memory of the client, and what was
-found. It needs a machine that does nothing else; 5,000,000 rows need 2 GB in /dev/shm or /var/tmp, 50,000,000 need 20 GB.
+Prints the median of the wall clock, the processor seconds of both servers and of the client, the peak memory of the client,
+and what was found. It needs a machine that does nothing else; 5,000,000 rows need 2 GB in /dev/shm or /var/tmp, 50,000,000 need 20 GB.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def _measure(servers: list[Server], given: argparse.Namespace) -> None:
-    found: dict[str, list[tuple[float, float, float, str]]] = defaultdict(list)
+    found: dict[str, list[tuple[float, float, float, float, str]]] = defaultdict(list)
     ways: dict[str, Callable[[], tuple[float, str]]] = {
         "limit": lambda: _limit(servers),
         "equal": lambda: _ours(servers),
@@ -107,23 +107,33 @@ def _measure(servers: list[Server], given: argparse.Namespace) -> None:
     print(
         f"{given.rows} rows, PostgreSQL {given.majors[0]} and {given.majors[1]}, medians of {given.rounds} rounds"
     )
-    print(f"{'':10} {'wall s':>8} {'of limit':>9} {'servers s':>10} {'client MB':>10}  found")
+    print(f"{'':10} {'wall s':>8} {'of limit':>9} {'servers s':>10} {'client s':>9} {'client MB':>10}  found")
     for way, runs in found.items():
-        wall, cpu, peak = (statistics.median(run[n] for run in runs) for n in range(3))
-        print(f"{way:10} {wall:8.2f} {wall / limit:9.2f} {cpu:10.2f} {peak:10.0f}  {runs[-1][3]}")
+        wall, cpu, own, peak = (statistics.median(run[n] for run in runs) for n in range(4))
+        print(
+            f"{way:10} {wall:8.2f} {wall / limit:9.2f} {cpu:10.2f} {own:9.2f} {peak:10.0f}  {runs[-1][4]}",
+        )
 
 
 def _rounds(
     ways: dict[str, Callable[[], tuple[float, str]]],
     servers: list[Server],
-    found: dict[str, list[tuple[float, float, float, str]]],
+    found: dict[str, list[tuple[float, float, float, float, str]]],
 ) -> None:
     for way, run in ways.items():
-        before, began = _cpu_s(servers), time.monotonic()
+        before, own, began = _cpu_s(servers), _own_cpu_s(), time.monotonic()
         peak, said = run()
         wall = time.monotonic() - began
         time.sleep(0.2)  # sessions that have ended are counted with the postmaster
-        found[way].append((wall, _cpu_s(servers) - before, peak, said))
+        spent = (wall, _cpu_s(servers) - before, _own_cpu_s() - own, peak, said)
+        print(way, *spent, file=sys.stderr, flush=True)
+        found[way].append(spent)
+
+
+def _own_cpu_s() -> float:
+    """Return the processor seconds of all clients that have ended."""
+    used = os.times()
+    return used.children_user + used.children_system
 
 
 def _cpu_s(servers: list[Server]) -> float:

@@ -29,7 +29,7 @@ class MariaDbServer:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self._options = options
+        self.options = options
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -45,7 +45,7 @@ class MariaDbServer:
                 [_program("mariadbd"), "--no-defaults", f"--datadir={self.folder}/data", f"--port={self.port}",
                  "--bind-address=127.0.0.1", f"--socket={self.folder}/server.sock", f"--pid-file={self.folder}/server.pid",
                  "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=48M",
-                 "--skip-name-resolve", *self._options],
+                 "--skip-name-resolve", *self.options],
                 cwd=self.folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL, **who,
             )  # fmt: skip
         end = time.monotonic() + _STARTS_S

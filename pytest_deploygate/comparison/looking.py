@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import field
 from typing import TypeVar
 
 from pytest_deploygate.comparison import forms
-from pytest_deploygate.comparison.adapter import Keyed, Session
+from pytest_deploygate.comparison.adapter import Keyed, Session, Values
+from pytest_deploygate.comparison.candidates import Candidate, Row, by_key, chosen, differing
 from pytest_deploygate.comparison.differences import NULL, Difference, Digests, Writer
 from pytest_deploygate.comparison.parts import PIECE_ROWS, Part, Plan, bits_for
 from pytest_deploygate.comparison.spec import Live, Table
@@ -29,8 +31,6 @@ EXAMPLES = 5
 
 #: By part: rows and sum of checksums.
 Sums = Mapping[int, tuple[int, int]]
-#: Of one key: checksums, and how often each is there more often than on the other side. Not a mapping: there are thousands.
-Surplus = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,6 @@ class Job:
     part: Part
     numbers: tuple[int, ...]
     rows: int
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A key whose rows differ: checksums that the source has and the target has not, and the reverse."""
-
-    key: str
-    source: Surplus
-    target: Surplus
-
-    @property
-    def same(self) -> bool:
-        """Whether nothing differs any more."""
-        return not self.source and not self.target
 
 
 @dataclass(frozen=False)
@@ -119,16 +105,30 @@ class Looker:
     def look(self, job: Job, into: Found) -> None:
         """Look at a job's rows and add what differs to `into`. Raises CannotTell."""
         for piece in self._pieces(job):
-            candidates = _candidates(self._keys(self._source, piece), self._keys(self._target, piece))
+            candidates = differing(*self._keys(piece))
             if self._live and candidates:
                 candidates = self._settled(piece, candidates, into)
             before = into.rows
             self._take(piece, candidates, into)
             into.where[job.numbers[0]] += into.rows - before
 
-    def _keys(self, session: Session, piece: Part) -> Iterator[Keyed]:
-        """Yield the keys of a piece: those of the second side are asked for when the first ones are counted."""
-        yield from session.keys(self._table, piece)
+    def _both(self, ask: Callable[[Session], list[T]]) -> tuple[list[T], list[T]]:
+        """Ask both sides at the same time; of a live source first, so that the target can have what it had."""
+        if self._live:
+            return ask(self._source), ask(self._target)
+        with ThreadPoolExecutor(1, "comparison looks") as other:
+            theirs = other.submit(ask, self._target)
+            try:
+                return ask(self._source), theirs.result()
+            except KeyboardInterrupt:
+                self._target.cancel()
+                raise
+
+    def _keys(self, piece: Part) -> tuple[list[Keyed], list[Keyed]]:
+        return self._both(lambda session: session.keys(self._table, piece))
+
+    def _rows(self, piece: Part, keys: list[str]) -> tuple[list[Values], list[Values]]:
+        return self._both(lambda session: session.rows(self._table, piece, keys))
 
     def _pieces(self, job: Job) -> Iterator[Part]:
         """Divide a job into pieces that differ and have a bounded number of rows."""
@@ -141,8 +141,8 @@ class Looker:
         tails = tuple(t | (n << own) for t in job.part.tails for n in range(2**more)) if own else ()
         divided = Part(job.part.lower, job.part.upper, bits, tails)
         source, target = (
-            {tail: (rows, total) for tail, rows, total in session.sums(self._table, divided)}
-            for session in (self._source, self._target)
+            {tail: (rows, total) for tail, rows, total in sums}
+            for sums in self._both(lambda session: session.sums(self._table, divided))
         )
         for tail in sorted({*source, *target}):
             if source.get(tail) != target.get(tail):
@@ -162,7 +162,7 @@ class Looker:
                 raise CannotTell("the comparison was stopped")
             again = {
                 c.key: c
-                for c in _candidates(
+                for c in differing(
                     self._again(self._source, piece, open_), self._again(self._target, piece, open_)
                 )
             }
@@ -192,8 +192,7 @@ class Looker:
             room = self._most - into.written
             if room > 0:
                 keys = [c.key for c in some]
-                source = _by_key(self._source.rows(self._table, piece, keys))
-                target = _by_key(self._target.rows(self._table, piece, keys))
+                source, target = map(by_key, self._rows(piece, keys))
                 for one in some:
                     lines += self._lines(one, source.get(one.key, []), target.get(one.key, []))
             for one in some:
@@ -212,11 +211,11 @@ class Looker:
     def _lines(
         self,
         one: Candidate,
-        source: list[tuple[int, tuple[str | None, ...]]],
-        target: list[tuple[int, tuple[str | None, ...]]],
+        source: list[Row],
+        target: list[Row],
     ) -> Iterator[Difference]:
         """Yield the lines of one key: columns of rows that are on both sides, then rows that are on one side only."""
-        here, there = _chosen(source, one.source), _chosen(target, one.target)
+        here, there = chosen(source, one.source), chosen(target, one.target)
         key = self._key(one.key)
         for mine, theirs in zip(here, there, strict=False):
             for column, a, b in zip(self._table.columns, mine, theirs, strict=True):
@@ -245,53 +244,6 @@ class Looker:
             for column, value in zip(self._table.columns, values, strict=True)
         }
         return json.dumps(said, ensure_ascii=False)
-
-
-def _candidates(
-    source: Iterable[tuple[str, int, int]], target: Iterable[tuple[str, int, int]]
-) -> list[Candidate]:
-    """Return the keys whose rows differ, in the order of their texts."""
-    left: dict[tuple[str, int], int] = {}
-    for key, number, rows in source:
-        left[key, number] = left.get((key, number), 0) + rows
-    for key, number, rows in target:
-        now = left.get((key, number), 0) - rows
-        if now:
-            left[key, number] = now
-        else:
-            del left[key, number]
-    found: list[Candidate] = []
-    same: list[tuple[int, int]] = []
-    ordered = sorted(left.items())
-    left.clear()
-    for n, ((key, number), rows) in enumerate(ordered):
-        same.append((number, rows))
-        if n + 1 == len(ordered) or ordered[n + 1][0][0] != key:
-            missing = tuple((number, rows) for number, rows in same if rows > 0)
-            extra = tuple((number, -rows) for number, rows in same if rows < 0)
-            found.append(Candidate(key, missing, extra))
-            same = []
-    return found
-
-
-def _by_key(
-    rows: Iterable[tuple[str, int, tuple[str | None, ...]]],
-) -> dict[str, list[tuple[int, tuple[str | None, ...]]]]:
-    found: dict[str, list[tuple[int, tuple[str | None, ...]]]] = {}
-    for key, number, values in rows:
-        found.setdefault(key, []).append((number, values))
-    return found
-
-
-def _chosen(rows: list[tuple[int, tuple[str | None, ...]]], surplus: Surplus) -> list[tuple[str | None, ...]]:
-    """Return the rows with these checksums, each as often as it is too many, in a fixed order."""
-    left = dict(surplus)
-    found = []
-    for number, values in sorted(rows, key=lambda row: (row[0], [v or "" for v in row[1]])):
-        if left.get(number, 0) > 0:
-            left[number] -= 1
-            found.append(values)
-    return found
 
 
 def _batches(found: Sequence[T]) -> Iterator[list[T]]:

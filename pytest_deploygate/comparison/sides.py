@@ -9,7 +9,7 @@ import psycopg
 
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
 from pytest_deploygate.clients.postgres.cutting import cutting
-from pytest_deploygate.comparison import catalog, hashing
+from pytest_deploygate.comparison import binary, catalog, hashing
 from pytest_deploygate.comparison.adapter import Keyed, Side, Sum, Values
 from pytest_deploygate.comparison.described import POSTGRES, Catalog
 from pytest_deploygate.comparison.parts import Part
@@ -123,10 +123,13 @@ class PostgresServer:
 def question(how: str) -> str:
     """Return the statement that asks for the checksums of all that is known with a function: see `hashing`."""
     if how == hashing.COMMON:
-        texts = [counted([_literal(value) for value in row]) for row in hashing.ROWS]
+        rows = [counted([_literal(value) for value in row]) for row in hashing.ROWS]
+    elif how == hashing.FAST:
+        sent = [[_literal(text)] for text in hashing.TEXTS] + [list(row) for row in hashing.SENT]
+        rows = [binary.record(values) for values in sent]
     else:
-        texts = [f"({_literal(text)})" for text in hashing.TEXTS]
-    return "SELECT " + ", ".join(hashing.of(text, how) for text in texts)
+        rows = [f"({_literal(text)})" for text in hashing.TEXTS]
+    return "SELECT " + ", ".join(hashing.of(row, how) for row in rows)
 
 
 def _literal(value: str | None) -> str:

@@ -1,13 +1,13 @@
 """The statements that a PostgreSQL server is asked, for one table on one side. Pure.
 
-Values of a row become one text, `ROW(…)::text`: it tells NULL from an empty text, and is the fastest that there is. It is
-summed up by count and sum of checksums: equal rows that occur twice do not cancel each other, as they do with XOR. Beside
-another kind of server it is the text that both can write: see `forms`.
+Values of a row become one value, whose checksums are summed up beside their count: equal rows that occur twice do not cancel
+each other, as they do with XOR. The value is the row as it is sent (see `binary`); with md5 its text, `ROW(…)::text`, which
+tells NULL from an empty text; and beside another kind of server the text that both can write: see `forms`.
 """
 
 from __future__ import annotations
 
-from pytest_deploygate.comparison import hashing
+from pytest_deploygate.comparison import binary, hashing
 from pytest_deploygate.comparison.adapter import Side
 from pytest_deploygate.comparison.parts import Bound, Part
 from pytest_deploygate.comparison.spec import ColumnPair, Table
@@ -26,8 +26,16 @@ class Postgres:
         self._from = ".".join(quoted(name) for name in (table.source if side == "source" else table.target))
         self._columns = [self._expression(column) for column in table.columns]
         as_text = counted if table.common else _record
-        self._row = as_text(self._columns)
         self._key = as_text([self._expression(c) for c in table.key]) if table.key else ""
+        if how == hashing.FAST:
+            sent = {
+                column.name: binary.value(own, *types, replaced=bool(column.source_sql or column.target_sql))
+                for column, own, types in zip(table.columns, self._columns, table.types, strict=True)
+            }
+            self._row = binary.record(list(sent.values()))
+            self._divided = binary.record([sent[column.name] for column in table.key])
+        else:
+            self._row, self._divided = as_text(self._columns), self._key
         self._types = table.source_types if side == "source" else table.target_types
         self._ordered = [quoted(pair[0 if side == "source" else 1]) for pair in table.ordered]
 
@@ -80,7 +88,7 @@ class Postgres:
         return hashing.of(self._row, self._how)
 
     def _divider(self) -> str:
-        return hashing.of(self._key, self._how, _SEED) if self._key else "NULL"
+        return hashing.of(self._divided, self._how, _SEED) if self._key else "NULL"
 
     def _where(self, part: Part, *, tails: bool = True) -> str:
         found = []

@@ -25,6 +25,9 @@ CREATE TABLE shop.people (code text PRIMARY KEY, mail text);
 INSERT INTO shop.people SELECT 'k' || md5(n::text), 'n' || n FROM generate_series(1, 500) n;
 CREATE TABLE shop.events (what text); INSERT INTO shop.events SELECT 'e' || n % 7 FROM generate_series(1, 700) n; ANALYZE
 """
+MORE = f"""
+INSERT INTO shop.orders SELECT n, nullif('note ' || n % 3, 'note 2'), n / 4.0 FROM generate_series({ROWS + 1}, {{rows}}) n; ANALYZE
+"""
 CHANGES = """
 UPDATE shop.orders SET note = '' WHERE id % 400 = 2; DELETE FROM shop.people WHERE mail = 'n17'; INSERT INTO shop.events VALUES ('e1')
 """
@@ -132,9 +135,12 @@ def test_shards_and_their_merge(moved, compare, tmp_path):
 
 
 def kill_and_resume(moved, compare: Command, tmp_path: Path, kills: int) -> None:
+    """Kill it each time that its journal has grown; there are more ranges than kills."""
+    for server in moved:
+        server.sql(MORE.format(rows=ROWS + 2000 * 2 * kills))
     moved[1].sql(CHANGES)
     assert compare("--folder", str(tmp_path / "whole"))[0] == 1
-    write_inventory(moved, tmp_path, rest=0.9)
+    write_inventory(moved, tmp_path, rest=0.95)
     journal = tmp_path / "killed" / "comparison.jsonl"
     command = [sys.executable, "-m", "pytest_deploygate", "compare", "--inventory", str(tmp_path / "moved.yml"),
                "--folder", str(tmp_path / "killed"), "--resume", "--json"]  # fmt: skip
@@ -142,12 +148,16 @@ def kill_and_resume(moved, compare: Command, tmp_path: Path, kills: int) -> None
     def size() -> int:
         return journal.stat().st_size if journal.exists() else 0
 
+    killed = 0
     for _ in range(kills):
         before = size()
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=tmp_path) as running:
             while running.poll() is None and size() <= before:
                 time.sleep(0.002)
-            os.kill(running.pid, signal.SIGKILL)
+            if running.poll() is None:
+                os.kill(running.pid, signal.SIGKILL)
+                killed += 1
+    assert killed == kills
     code, out, _ = compare("--folder", str(tmp_path / "killed"), "--resume", "--json")
     assert (code, json.loads(out)["resumed"]) == (1, True)
     for name in ("differences.csv", "result.json"):

@@ -183,3 +183,21 @@ def test_sensitive_values_are_digests(both, compare, tmp_path):
     assert changed[4] != changed[5]
     assert '"v": "digest:' in missing[4]
     assert "41.00" not in (tmp_path / NAME).read_text()
+
+
+def test_values_that_are_sent_in_another_way_are_equal(both, compare, tmp_path):
+    """A number of another width, a domain instead of its type, a NaN of other bits, a text of another limit."""
+    both[0].sql("CREATE DOMAIN app.name AS text; CREATE DOMAIN app.rate AS numeric(6,2);"
+                " CREATE TABLE app.odd (id smallint PRIMARY KEY, n int, t app.name, r app.rate, f float8, g real, v varchar(9), c char(4))")  # fmt: skip
+    both[0].sql(
+        "INSERT INTO app.odd VALUES (1, -7, 'x', 1.5, 'inf'::float8 - 'inf', 'inf'::real - 'inf', 'v', 'c');"
+        " INSERT INTO app.odd VALUES (2)"
+    )
+    both[1].sql("CREATE TABLE app.odd (id bigint PRIMARY KEY, n bigint, t text, r numeric(6,2), f float8, g real, v varchar(99), c char(4))")  # fmt: skip
+    both[1].sql(
+        "INSERT INTO app.odd VALUES (1, -7, 'x', 1.5, 'NaN', 'NaN', 'v', 'c'); INSERT INTO app.odd VALUES (2)"
+    )
+    assert both[0].sql("SELECT float8send(f) <> float8send('NaN') FROM app.odd WHERE id = 1") == [(True,)]
+    assert (compare("odd").differences, written(tmp_path)) == (0, [])
+    both[1].sql("UPDATE app.odd SET n = n + 4294967296 WHERE id = 1; UPDATE app.odd SET r = -r")
+    assert compare("odd").tables[0].columns == (("n", 1), ("r", 1))

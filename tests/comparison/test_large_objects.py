@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_deploygate.checks.comparison import probe
+from pytest_deploygate.checks.migration.section import Migration
 from pytest_deploygate.comparison import large_objects
 from pytest_deploygate.comparison.sides import PostgresServer
+from pytest_deploygate.comparison.spec import Shard
 
 MAKE = """
 SELECT lo_unlink(oid) FROM pg_largeobject_metadata;
@@ -49,3 +52,22 @@ def test_without_the_right_it_is_said(objects, both):
     found = large_objects.compare(source, objects[1])
     assert found.compared == 0
     assert "permission denied for large object 100001" in found.problem
+
+
+def test_they_are_compared_when_shards_are_merged(objects, both, tmp_path):
+    """No shard has them: else the one that has them would have to be asked for what it found."""
+    both[1].sql("SELECT lo_put(100005, 0, 'y')")
+    source = {"name": "plant", "user": "postgres", "sslmode": "disable"}
+    source["primary"] = {"name": "old", "host": "127.0.0.1", "port": both[0].port}
+    migration = Migration.model_validate(
+        {"source": source, "tables": [{"source": "app.empty"}], "folder": str(tmp_path)}
+    )
+    folders = [tmp_path / "1", tmp_path / "2"]
+    for number, folder in enumerate(folders, 1):
+        found = probe.run(both[1].settings(), migration, folder=folder, shard=Shard(number, 2))
+        assert (found.large_objects, found.objects) == ((22, 22), None)
+    merged = probe.merged(both[1].settings(), migration, folders, tmp_path / "merged")
+    assert merged.objects.differing == ("100005 has other contents (16 bytes)",)
+    assert probe.run(both[1].settings(), migration, only=("app.empty",)).objects is None
+    whole = probe.run(both[1].settings(), migration)
+    assert whole.objects == merged.objects

@@ -123,7 +123,9 @@ def _large_objects(found: Compared, said: Collector) -> None:
     elif objects is not None and objects.compared:
         said.note(f"{objects.compared} large objects were compared by checksums of what is in them")
     elif here and here == there:
-        said.note(f"{here} large objects are on both sides: their number is compared, not what is in them")
+        said.note(
+            f"{here} large objects are on both sides: only their number is compared, as this is not the whole comparison"
+        )
 
 
 def _readings(found: Compared) -> Iterator[Reading]:

@@ -93,9 +93,9 @@ def run(
             f"{into} cannot be written: {error.strerror or error}; correct `migration.folder`"
         ) from error
     found = _compared(outcome, into, chosen)
-    if not all(chosen.large_objects) or only or (shard is not None and shard.number > 1):
+    if only or (shard is not None and shard.of > 1):  # of all tables; of shards when they are merged
         return found
-    return replace(found, objects=large_objects.compare(source, target))
+    return _with_objects(found, source, target)
 
 
 def merged(
@@ -106,11 +106,14 @@ def merged(
 ) -> Compared:
     """Merge the shards in these folders, and tell what of the migration's tables they do not have.
 
+    Large objects have no shards: they are compared now.
+
     Raises NotCovered and CannotTell; the cause is `shards.CannotMerge` where shards do not belong together.
     """
     into = folder or migration.folder
     _can_write(migration)
-    chosen = choose(*servers(database, migration), migration)
+    source, target = servers(database, migration)
+    chosen = choose(source, target, migration)
     try:
         outcome = shards.merge(folders, into)
         _as_parquet(migration, into)
@@ -122,7 +125,8 @@ def merged(
     lacking = tuple(
         f"{t.name} is in none of the shards: compare them again" for t in chosen.tables if t.name not in there
     )
-    return _compared(replace(outcome, unknown=(*outcome.unknown, *lacking)), into, chosen)
+    found = _compared(replace(outcome, unknown=(*outcome.unknown, *lacking)), into, chosen)
+    return _with_objects(found, source, target)
 
 
 def _can_write(migration: Migration) -> None:
@@ -149,6 +153,12 @@ def _compared(outcome: Outcome, into: Path, chosen: Chosen) -> Compared:
     return Compared(
         outcome, str(into), chosen.not_named, chosen.not_there, chosen.left_out, chosen.large_objects
     )
+
+
+def _with_objects(found: Compared, source: Server, target: Server) -> Compared:
+    if not all(found.large_objects):
+        return found
+    return replace(found, objects=large_objects.compare(source, target))
 
 
 def choose(source: Server, target: Server, migration: Migration, only: tuple[str, ...] = ()) -> Chosen:

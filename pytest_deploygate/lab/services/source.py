@@ -183,9 +183,13 @@ def stall(lab: Lab) -> None:
 
 
 def end(lab: Lab, name: str) -> None:
-    """End one of these clients, if it runs, and what its session still does."""
+    """End one of these clients, if it runs, and what its session still does.
+
+    It is forgotten: a repair of the lab starts whatever has ended.
+    """
     if name in client.status(lab.folder)["servers"]:
         client.stop(lab, name)
+        client.forget(lab, name)
     ended = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{name}'"
     on_source(lab, ended)
     on_target(lab, ended)

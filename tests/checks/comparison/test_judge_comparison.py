@@ -133,7 +133,7 @@ def test_what_is_left_out_cut_or_only_counted_is_noted():
     assert said.notes == (
         "legacy.log is left out: not needed",
         "the file of differences ends at 3 lines (`budget.max_written`): there are more",
-        "3 large objects are on both sides: their number is compared, not what is in them",
+        "3 large objects are on both sides: only their number is compared, as this is not the whole comparison",
     )
 
 
