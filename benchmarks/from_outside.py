@@ -1,8 +1,8 @@
 """All that looks at the platform from outside and only reads: how long one run of the gate takes for it.
 
     deploygate lab up --with monitoring
-    python benchmarks/platform.py            # five runs
-    python benchmarks/platform.py --runs 10
+    python benchmarks/from_outside.py            # five runs
+    python benchmarks/from_outside.py --runs 10
 
 Each run is a process, as users start it: its start, the report and the journal are included. Left out are the requests of
 our own client (`golive.performance`) and the alerts that are sent (`phase1.alert-routing`). Prints wall and processor time
