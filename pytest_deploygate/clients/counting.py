@@ -21,9 +21,13 @@ from pytest_deploygate.judging.counters import (
 )
 from pytest_deploygate.model import CannotTell, words_for
 
-#: Longer windows are read at so many steps: three days of raw samples would be millions.
+#: Longer windows are read at so many steps: three days of raw samples would be millions. A step without a sample has no
+#: value. A plain range query repeats an old one for five minutes, and what was counted meanwhile would all come at once.
 _RAW_AT_MOST = timedelta(hours=6)
 _STEPS = 720
+#: A step has room for so many scrapes, so that one that comes late is no gap. Their distance is that of the last hour.
+_SCRAPES_IN_A_STEP = 2
+_RATHER_RARE = timedelta(minutes=5)
 _MOST_SAMPLES = 2_000_000
 
 
@@ -33,10 +37,12 @@ def read(
     windows: Iterable[timedelta],
     end: datetime | None = None,
     parts: int | None = None,
+    *,
+    spread: bool = False,
 ) -> dict[tuple[str, timedelta], Counted]:
     """Return what each selector counted in each window until `end` (now). One without series is a value with none.
 
-    A window is divided into `parts`, by default as many as scrapes allow.
+    A window is divided into `parts`, by default as many as scrapes allow; `spread` as in `counted`.
 
     Raises CannotTell where Prometheus does not answer, or has more samples than can be read.
     """
@@ -46,28 +52,40 @@ def read(
     found: dict[tuple[str, timedelta], Counted] = {}
     for group in filter(None, ([w for w in windows if w not in long], *([w] for w in long))):
         widest = max(group)
-        step = widest / _STEPS if widest in long else None
+        step = _step(server, selectors, end, widest) if widest in long else None
         of = {selector: _series(server, selector, end, widest, step) for selector in selectors}
         scraped = _scraped(server, [labels for some in of.values() for labels, _ in some], end, widest, step)
-        every_s = step.total_seconds() if step else 0.0
         for window in group:
             limits = ((end - window).timestamp(), end.timestamp())
             # The same parts for all, so that errors and requests can be compared part by part.
             slowest_s = max(
                 (interval(samples for _, samples in some) for some in of.values() if some),
-                default=every_s or 60.0,
+                default=step.total_seconds() if step else 60.0,
             )
-            number = parts or blocks_for(window.total_seconds(), every_s or slowest_s)
+            every_s = slowest_s if step else 0.0
+            number = parts or blocks_for(window.total_seconds(), slowest_s)
             for selector in selectors:
-                found[selector, window] = counted(selector, of[selector], scraped, limits, every_s, number)
+                found[selector, window] = counted(
+                    selector, of[selector], scraped, limits, every_s, number, spread=spread
+                )
     return found
+
+
+def _step(server: Prometheus, selectors: Iterable[str], end: datetime, window: timedelta) -> timedelta:
+    """Return how far the steps of a long window are apart."""
+    apart = [timedelta(0)]
+    for selector in selectors:
+        query = f"max(count_over_time({selector}[1h] @ {end.timestamp():.3f}))"
+        apart += [timedelta(hours=1) / s.value for s in prometheus.finite(server, query) if s.value >= 1]
+    return max(window / _STEPS, _SCRAPES_IN_A_STEP * min(max(apart), _RATHER_RARE))
 
 
 def _series(
     server: Prometheus, selector: str, end: datetime, window: timedelta, step: timedelta | None
 ) -> list[Found]:
     if step is not None:
-        series = prometheus.over(server, selector, end - window, end, step)
+        within = f"last_over_time({selector}[{round(1000 * step.total_seconds())}ms])"
+        series = prometheus.over(server, within, end - window, end, step)
     else:
         _bounded(server, selector, window)
         series = prometheus.raw(server, selector, window, end)
@@ -76,7 +94,7 @@ def _series(
 
 def _bounded(server: Prometheus, selector: str, window: timedelta) -> None:
     query = f"sum(count_over_time({selector}[{round(window.total_seconds())}s]))"
-    samples = sum(sample.value for sample in prometheus.vector(server, query))
+    samples = sum(sample.value for sample in prometheus.finite(server, query))
     if samples > _MOST_SAMPLES:
         raise CannotTell(
             f"{selector} has {samples:.0f} samples in {words_for(window)} (limit {_MOST_SAMPLES}): narrow it, or name a "
@@ -98,7 +116,7 @@ def _scraped(
     jobs = json.dumps("|".join(re.escape(job) for job in sorted({job for job, _ in targets})))
     up = _series(server, f"up{{job=~{jobs}}}", end, window, step)
     query = f"min_over_time(process_start_time_seconds{{job=~{jobs}}}[{round(window.total_seconds())}s])"
-    starts = {target_of(s.labels): s.value for s in prometheus.vector(server, query)}
+    starts = {target_of(s.labels): s.value for s in prometheus.finite(server, query)}
     return Scraped(
         {target: samples for labels, samples in up if (target := target_of(labels)) in targets and target},
         {target: at for target, at in starts.items() if target in targets and target},

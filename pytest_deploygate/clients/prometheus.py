@@ -16,10 +16,12 @@ import requests
 from pytest_deploygate.clients.http import sending
 from pytest_deploygate.fields.prometheus import Prometheus
 from pytest_deploygate.lazy import dataclass
-from pytest_deploygate.model import CannotTell
+from pytest_deploygate.model import CannotTell, words_for
 from pytest_deploygate.redaction import redact
 
 _MOST_WORDS = 300
+#: A scrape or two: what was counted in a window is the same then.
+_CLOCK_OFF_S = 30.0
 _KINDS = {"matrix": "samples over time", "vector": "a value for each series", "scalar": "a number"}
 
 
@@ -111,6 +113,17 @@ def vector(server: Prometheus, query: str) -> list[Sample]:
     return [Sample(_labels(entry, server), *_sample(entry.get("value"), server)) for entry in found]
 
 
+def finite(server: Prometheus, query: str) -> list[Sample]:
+    """Return what `vector` does, of a query for counts or times. Raises CannotTell also for a value that is no finite number."""
+    found = vector(server, query)
+    odd = next((sample.value for sample in found if not math.isfinite(sample.value)), None)
+    if odd is not None:
+        raise CannotTell(
+            f"Prometheus at {server.url} has the value {odd:g} for the query {query}, which is not a finite number"
+        )
+    return found
+
+
 def raw(server: Prometheus, selector: str, window: timedelta, at: datetime | None = None) -> list[Series]:
     """Return the samples of a plain selector as they were scraped, back from `at` (now). Raises CannotTell as `ask` does."""
     question = {"query": f"{selector}[{max(1, round(window.total_seconds() * 1000))}ms]"}
@@ -120,9 +133,18 @@ def raw(server: Prometheus, selector: str, window: timedelta, at: datetime | Non
 
 
 def now(server: Prometheus) -> datetime:
-    """Return Prometheus' own time, from which windows are counted. Raises CannotTell as `ask` does."""
-    at_s, _ = _sample(ask(server, {"query": "time()"}, "scalar"), server)
-    return at_s
+    """Return Prometheus' own time, from which windows are counted.
+
+    Raises CannotTell as `ask` does, and if it is too far from ours: then its last minutes are not ours.
+    """
+    at_s, low_s, high_s = clock(server)
+    off_s = 0.0 if low_s <= 0 <= high_s else min(low_s, high_s, key=abs)
+    if abs(off_s) > _CLOCK_OFF_S:
+        raise CannotTell(
+            f"the clock of Prometheus at {server.url} is {words_for(abs(off_s))} {'ahead of' if off_s > 0 else 'behind'} ours "
+            f"(at most {words_for(_CLOCK_OFF_S)}), so which samples belong to the window is unknown: synchronise both"
+        )
+    return datetime.fromtimestamp(at_s, UTC)
 
 
 def over(server: Prometheus, query: str, start: datetime, end: datetime, step: timedelta) -> list[Series]:

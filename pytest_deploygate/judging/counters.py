@@ -43,7 +43,8 @@ class Counted:
     `blocks` are the counts in equal parts of the window. `appeared` was counted by series that were first seen within
     the window (`new`), at an unknown time: their targets were not seen before. `silent` are series whose target is
     scraped without success since, `gone` those whose target is not scraped any more, `unread` those with values that are
-    no counts. `lost` are the times around a restart that no scrape was near. `gaps` are times without any sample.
+    no counts. `lost` are the times around a restart that no scrape was near. `gaps` are times without any sample, `holes`
+    those in which at least one of the series that went on has none.
     `newest_age_s` is infinite if there is no sample.
     """
 
@@ -64,6 +65,7 @@ class Counted:
     unread: tuple[str, ...] = ()
     lost: tuple[tuple[float, float], ...] = ()
     gaps: tuple[tuple[float, float], ...] = ()
+    holes: tuple[tuple[float, float], ...] = ()
 
     @property
     def count(self) -> float:
@@ -88,10 +90,14 @@ def counted(
     window: tuple[float, float],
     interval_s: float = 0.0,
     parts: int = _FEWEST_BLOCKS,
+    *,
+    spread: bool = False,
 ) -> Counted:
     """Add up what each series counted in the window; samples outside of it are ignored.
 
     `interval_s` is the distance of samples where it is known; otherwise it is their median. `parts` is the number of blocks.
+    What was counted between two samples is in the block of the later one; with `spread` it is distributed evenly over the
+    time between them, which is right for rates over time, and no whole number.
     """
     start, end = window
     inside = [(labels, [pair for pair in samples if start <= pair[0] <= end]) for labels, samples in found]
@@ -99,19 +105,21 @@ def counted(
     readable = [entry for entry in inside if not _odd(entry[1])]
     every_s = interval_s or interval(samples for _, samples in readable)
     newest = max((samples[-1][0] for _, samples in readable), default=-math.inf)
-    rises: list[tuple[float, float]] = []
-    new, silent, gone, lost, resets, appeared = [], [], [], [], 0, 0.0
+    rises: list[tuple[float, float, float]] = []
+    new, silent, gone, lost, holes, resets, appeared = [], [], [], [], [], 0, 0.0
     for labels, samples in readable:
         target = target_of(labels)
         at, value = samples[0]
         if at > start + 1.5 * every_s:
             if _age_is_known(target, at, start, every_s, scraped):
-                rises.append((at, value))
+                rises.append((at, at, value))
             elif value:
                 appeared += value
                 new.append(words(labels))
         for (before_s, before), (now_s, now) in itertools.pairwise(samples):
-            rises.append((now_s, now - before if now >= before else now))
+            rises.append((before_s, now_s, now - before if now >= before else now))
+            if now_s - before_s > far(every_s):
+                holes.append((before_s, now_s))
             if now < before:
                 resets += 1
                 if now_s - before_s > far(every_s):
@@ -131,7 +139,7 @@ def counted(
         end - newest,
         len(inside),
         resets,
-        _blocks(rises, start, end, parts),
+        _blocks(rises, start, end, parts, spread=spread),
         _labels(labels for labels, _ in inside),
         appeared,
         tuple(sorted(new)),
@@ -146,6 +154,7 @@ def counted(
         ),
         tuple(sorted(lost)),
         tuple(_gaps(readable, every_s)),
+        tuple(sorted(set(holes))),
     )
 
 
@@ -206,11 +215,18 @@ def _first(found: Sequence[Found], scraped: Scraped, start_s: float) -> float:
 
 
 def _blocks(
-    rises: Iterable[tuple[float, float]], start_s: float, end_s: float, number: int
+    rises: Iterable[tuple[float, float, float]], start_s: float, end_s: float, number: int, *, spread: bool
 ) -> tuple[float, ...]:
     counts = [0.0] * number
-    for at, count in rises:
-        counts[min(number - 1, int((at - start_s) / (end_s - start_s) * number))] += count
+    size = (end_s - start_s) / number
+    for since, at, count in rises:
+        last = min(number - 1, int((at - start_s) / size))
+        if not spread or at <= since:
+            counts[last] += count
+            continue
+        for block in range(int((since - start_s) / size), last + 1):
+            inside = min(at, start_s + (block + 1) * size) - max(since, start_s + block * size)
+            counts[block] += count * inside / (at - since)
     return tuple(counts)
 
 

@@ -47,11 +47,20 @@ class Signature:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """Whether a place has any entry in some hours, and the longest time without one."""
+
+    entries: bool
+    gap_s: float
+    gap_began: datetime
+
+
+@dataclass(frozen=True)
 class Place:
     """One file with those beside it, or a log in a store. `problem`: not all of it could be read.
 
     `lines` were read; `strange` of them are of another form than declared, `shape` is that of one of them. `unzoned`
-    entries have a time without a zone.
+    entries have a time without a zone. `now` and `before` are what it alone has of both hours.
     """
 
     name: str
@@ -60,6 +69,8 @@ class Place:
     strange: int = 0
     shape: str = ""
     unzoned: int = 0
+    now: Seen | None = None
+    before: Seen | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ class Watched:
     """One series of the night. `points` are (seconds since the night's start, value), in order of time.
 
     Each stands for `step_s` seconds. `gaps` are times without samples, in seconds since the night's start, also those at its
-    beginning and end. `odd` are the times of values that are no numbers. `resets` are restarts of a counter.
+    beginning and end. `odd` are the times of values that are no numbers. `resets` are restarts of a counter, `series` how many
+    are added up.
     """
 
     labels: str
@@ -20,6 +21,7 @@ class Watched:
     odd: tuple[float, ...] = ()
     resets: int = 0
     doubts: tuple[str, ...] = ()
+    series: int = 1
 
 
 @dataclass(frozen=True)

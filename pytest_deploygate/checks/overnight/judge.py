@@ -30,9 +30,10 @@ def judge(found: Night, criterion: Overnight) -> Judgement:
 
 
 def _named(named: Named, wanted: NightSeries, night: Night, criterion: Overnight, said: Collector) -> None:
-    if wanted.kind == "value" and len(named.found) < wanted.expected:
+    there = sum(watched.series for watched in named.found)
+    if there < wanted.expected and (there or wanted.kind == "value"):
         said.unknown(
-            f"Prometheus has {words_for_count(len(named.found), 'series', 'series')} of {wanted.selector} in the night, "
+            f"Prometheus has {words_for_count(there, 'series', 'series')} of {wanted.selector} in the night, "
             f"{wanted.expected} expected: check the selector, and that all targets are scraped",
             where=named.name,
         )

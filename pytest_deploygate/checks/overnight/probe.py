@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,8 @@ __all__ = ["night"]
 
 _MOST_SAMPLES = 1_000_000
 _MOST_SERIES = 50
+#: A part of the night of which less was seen has no rate.
+_SEEN = 0.5
 
 
 def night(prometheus: Prometheus, overnight: Overnight) -> Night:
@@ -59,7 +62,7 @@ def _values(
         "query": f"sum(count_over_time({wanted.selector}[{round(span.total_seconds())}s]))",
         "time": f"{end.timestamp():.3f}",
     }
-    number = sum(float(entry["value"][1]) for entry in client.ask(prometheus, question, "vector"))
+    number = sum(client.number(entry["value"][1]) for entry in client.ask(prometheus, question, "vector"))
     if number > _MOST_SAMPLES:
         raise CannotTell(
             f"{wanted.selector} has {number:.0f} samples in {words_for(span)} (limit {_MOST_SAMPLES}): narrow it, or name a series "
@@ -93,25 +96,51 @@ def _rate(
 ) -> tuple[Watched, ...]:
     span = end - start
     parts = max(1, round(span / overnight.rate_over))
-    found = counting.read(prometheus, [wanted.selector], [span], end, parts)[wanted.selector, span]
+    selector = wanted.selector
+    found = counting.read(prometheus, [selector], [span], end, parts, spread=True)[selector, span]
     if not found.series:
         return ()
-    line = counted_words.per_second("", found)
     size = span.total_seconds() / parts
+    # Without a sample that can be read, the whole night is a gap.
     edges = [
-        (0.0, found.first_s - found.start_s),
-        (span.total_seconds() - found.newest_age_s, span.total_seconds()),
+        (0.0, min(found.first_s, found.end_s) - found.start_s),
+        (max(0.0, span.total_seconds() - found.newest_age_s), span.total_seconds()),
     ]
-    gaps = [(a - found.start_s, b - found.start_s) for a, b in found.gaps]
+    # One of several series is enough: when it counted what it did in a hole is unknown.
+    gaps = _joined([(a - found.start_s, b - found.start_s) for a, b in found.holes])
     gaps += [(a, b) for a, b in edges if b - a > counters.far(found.interval_s)]
     doubts = [*counted_words.doubts(found), *found.unread]
     return (
         Watched(
             f"the sum of {found.series} series",
-            tuple((at, value) for at, value in line.points if value is not None),
+            tuple(_rates(found, gaps, size)),
             size,
             tuple(sorted(gaps)),
             resets=found.resets,
             doubts=tuple(doubts),
+            series=found.series,
         ),
     )
+
+
+def _rates(
+    found: counters.Counted, gaps: list[tuple[float, float]], size: float
+) -> Iterator[tuple[float, float]]:
+    """Yield the rate of each part that no gap touches, of as much of it as was seen: the last scrape is before the end."""
+    seen_from, seen_until = found.first_s - found.start_s, found.end_s - found.start_s - found.newest_age_s
+    for number, count in enumerate(found.blocks):
+        begin, end = number * size, (number + 1) * size
+        seen = min(end, seen_until) - max(begin, seen_from)
+        if seen >= _SEEN * size and not any(a < end and begin < b for a, b in gaps):
+            yield begin + size / 2, count / seen
+
+
+def _joined(times: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return times in order, those that overlap as one."""
+    found: list[tuple[float, float]] = []
+    for a, b in sorted(times):
+        if found and a <= found[-1][1]:
+            found[-1] = (found[-1][0], max(b, found[-1][1]))
+        else:
+            found.append((a, b))
+    return found

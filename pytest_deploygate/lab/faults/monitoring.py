@@ -78,13 +78,18 @@ def _silence(lab: Lab) -> None:
     alerting.silenced(lab)
 
 
-def _exporter(database_port: int | None, seen: str) -> Change:
+def _exporter(database_port: int | None, seen: str, *options: str) -> Change:
     def change(lab: Lab) -> None:
         client.stop(lab, POSTGRES)
-        client.start(lab, POSTGRES, monitoring.programs(lab, database_port)[POSTGRES])
+        client.start(lab, POSTGRES, monitoring.programs(lab, database_port, options)[POSTGRES])
         _until("the exporter's next scrape", seen)(lab)
 
     return change
+
+
+def _stop_exporter(lab: Lab) -> None:
+    client.stop(lab, POSTGRES)
+    _until("a scrape without an answer", 'up{job="postgres"} == 0')(lab)
 
 
 ABSENT = Fault(
@@ -204,6 +209,39 @@ DEAD_DATABASE = Fault(
     _exporter(None, "pg_up == 1 and on() pg_stat_database_numbackends"),
     says="the exporter answers, but its database does not",
     tests=("test_database_exporters", "test_resources_last"),
+    needs=(*_NEEDS, POSTGRES),
+    inventory=INVENTORY,
+)
+EXPORTER_DOWN = Fault(
+    "exporter-down",
+    "the PostgreSQL exporter is stopped",
+    {
+        "infra.monitoring": "fail",
+        "db.monitoring-queries": "fail",
+        "phase1.monitoring": "fail",
+        "golive.resources": "inconclusive",
+        "stab.resources": "inconclusive",
+        "after.alerts": "inconclusive",
+    },
+    _stop_exporter,
+    _exporter(None, "pg_up == 1 and on() pg_stat_database_numbackends"),
+    says="the exporter does not answer its scrapes",
+    tests=("test_prometheus", "test_database_exporters", "test_samples_are_fresh", "test_resources_last"),
+    needs=(*_NEEDS, POSTGRES),
+    inventory=INVENTORY,
+)
+METRIC_STALE = Fault(
+    "exporter-metric-stale",
+    "the PostgreSQL exporter was started anew without the settings: those that Prometheus has are old",
+    {"db.monitoring-queries": "fail"},
+    _exporter(
+        None,
+        "pg_up == 1 and on() pg_stat_database_numbackends unless on() pg_settings_max_connections",
+        "--disable-settings-metrics",
+    ),
+    _exporter(None, "pg_up == 1 and on() pg_settings_max_connections"),
+    says="the newest sample of pg_settings_max_connections is",
+    tests=("test_database_exporters",),
     needs=(*_NEEDS, POSTGRES),
     inventory=INVENTORY,
 )

@@ -95,8 +95,11 @@ def reload(lab: Lab) -> int:
         raise LabError(f"Prometheus does not reload: {error}") from None
 
 
-def programs(lab: Lab, database_port: int | None = None) -> dict[str, Program]:
-    """Return how each server is started; the PostgreSQL exporter's database may be at another port than db1."""
+def programs(lab: Lab, database_port: int | None = None, exporter: Sequence[str] = ()) -> dict[str, Program]:
+    """Return how each server is started; the PostgreSQL exporter's database may be at another port than db1.
+
+    `exporter` are further options of that exporter.
+    """
     folder, port = where(lab), lab.ports
     found = {
         NODE: [
@@ -104,7 +107,7 @@ def programs(lab: Lab, database_port: int | None = None) -> dict[str, Program]:
             "--collector.disable-defaults",
             *(f"--collector.{name}" for name in _COLLECTORS),
         ],
-        POSTGRES: [f"--web.listen-address={HOST}:{port[POSTGRES]}"],
+        POSTGRES: [f"--web.listen-address={HOST}:{port[POSTGRES]}", *exporter],
         BLACKBOX: [f"--web.listen-address={HOST}:{port[BLACKBOX]}", f"--config.file={folder}/blackbox.json"],
         PROMETHEUS: [
             f"--web.listen-address={HOST}:{port[PROMETHEUS]}",

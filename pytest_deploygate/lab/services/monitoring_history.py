@@ -16,6 +16,8 @@ from pytest_deploygate.lab import nodes, processes
 from pytest_deploygate.lab.state import HOST, Lab, LabError
 
 PROMTOOL = "promtool"
+#: It takes a second or two, and a minute on a machine where much else runs.
+_PROMTOOL_S = 300.0
 #: A series that no inventory names: what is deleted of it makes Prometheus read its blocks again.
 _SPARE = "lab_history_spare"
 
@@ -36,7 +38,7 @@ def backfill(lab: Lab, folder: Path, lines: Sequence[str]) -> None:
     file = folder / "history.om"
     nodes.put(lab, file, "\n".join([*lines, "# EOF", ""]))
     argv = [lab.programs[PROMTOOL], "tsdb", "create-blocks-from", "openmetrics", "--quiet"]
-    processes.run([*argv, str(file), str(folder / "data")], user=lab.user)
+    processes.run([*argv, str(file), str(folder / "data")], user=lab.user, timeout_s=_PROMTOOL_S)
     file.unlink()
 
 

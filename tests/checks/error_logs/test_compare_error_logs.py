@@ -7,13 +7,14 @@ import gzip
 import json
 import lzma
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from pytest_deploygate.checks.error_logs import judge, probe
-from pytest_deploygate.checks.error_logs.facts import Compared
+from pytest_deploygate.checks.error_logs.facts import Compared, Seen
 from pytest_deploygate.checks.error_logs.probe import parts, seeking
 from pytest_deploygate.checks.error_logs.section import ErrorLogs
 from pytest_deploygate.model import Judgement, Verdict
@@ -200,6 +201,29 @@ def test_files_between_the_nights_are_not_read(tmp_path: Path) -> None:
 def test_unknown(tmp_path: Path, before: str, now: str, changes: dict[str, object], says: str) -> None:
     log = put(tmp_path / "app.log", before + now, NOW)
     _, judged = compared(log, **changes)
+    assert judged.verdict is Verdict.INCONCLUSIVE
+    assert says in judged.reason
+
+
+@pytest.mark.parametrize(
+    ("field", "seen", "says"),
+    [
+        ("now", Seen(False, 8 * 3600.0, BEGIN), "web2:app.log: it has no entry from 2026-11-28 22:00 to 06:00 UTC: silence"),
+        ("now", Seen(True, 2 * 3600.0, BEGIN), "web2:app.log: it has no entry for 2 h from 2026-11-28 22:00 UTC on"),
+        ("before", Seen(False, 8 * 3600.0, BEGIN - WEEK), "web2:app.log: it has no entry from 2026-11-21 22:00"),
+    ],
+)  # fmt: skip
+def test_one_of_two_hosts_is_silent(tmp_path: Path, field: str, seen: Seen, says: str) -> None:
+    """What the log has of one host does not hide that the other one, whose errors are in the same log, wrote nothing."""
+    log = put(tmp_path / "app.log", night(BEGIN - WEEK) + night(BEGIN), NOW)
+    found, judged = compared(log)
+    assert judged.verdict is Verdict.PASS
+    (source,) = found.sources
+    (first,) = source.places
+    assert (first.now, first.before) == (Seen(True, 600.0, BEGIN), Seen(True, 600.0, BEGIN - WEEK))
+    second = replace(first, name="web2:app.log", **{field: seen})
+    both = replace(found, sources=(replace(source, places=(first, second)),))
+    judged = judge.judge(both, section(log))
     assert judged.verdict is Verdict.INCONCLUSIVE
     assert says in judged.reason
 

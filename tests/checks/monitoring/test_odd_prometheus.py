@@ -215,11 +215,18 @@ def test_a_value_that_is_no_number_is_unknown(there: Answers, value: str) -> Non
 
 
 def test_a_query_that_finds_nothing_is_a_failure_of_freshness(there: Answers) -> None:
-    """`up` is empty: no series is no good sign."""
+    """There is a series `up`, and none of this target: no series is no good sign."""
+    there.queries["up"] = [{"metric": {"job": "node", "instance": "b:9100"}, "value": [time.time(), "1"]}]
     found = probe.freshness(Prometheus.model_validate({"url": there.url}), EXPECTED)
     said_of_it = judge.judge_freshness(found, EXPECTED)
     assert said_of_it.verdict is Verdict.FAIL
     assert "a:9100 of node was never scraped" in said_of_it.reason
+
+
+def test_queries_that_find_nothing_at_all_are_unknown(there: Answers) -> None:
+    """Targets are scraped, but not even `up` has a series: another tenant, or a store that has nothing."""
+    with pytest.raises(CannotTell, match="finds no series of them, not even `up`"):
+        probe.freshness(Prometheus.model_validate({"url": there.url}), EXPECTED)
 
 
 def test_a_server_without_targets_and_reload_passes_where_that_is_declared(there: Answers) -> None:

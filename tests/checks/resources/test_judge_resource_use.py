@@ -85,6 +85,17 @@ def test_more_than_usual_may_be_used_but_that_is_said() -> None:
     assert found.notes == ("95 % of it may be used now, which is more than the usual 90 %",)
 
 
+@pytest.mark.parametrize(("steps", "verdict"), [(3, Verdict.PASS), (30, Verdict.INCONCLUSIVE)])
+def test_a_limit_of_long_ago_is_unknown(steps: int, verdict: Verdict) -> None:
+    """What is used is scraped, and what tells its limit is not any more."""
+    known = use(lambda _: 300.0)
+    points = [*known.points[:-steps], *(dataclasses.replace(p, limit=None) for p in known.points[-steps:])]
+    found = judged(dataclasses.replace(known, points=tuple(points)))
+    assert found.verdict is verdict, found.reason
+    if verdict is Verdict.INCONCLUSIVE:
+        assert "its limit has no samples since 2026-" in found.reason
+
+
 def test_a_spike_of_a_minute_is_not_what_is_used_now() -> None:
     assert judged(lambda at: 470.0 if at == WINDOW else 300.0).verdict is Verdict.PASS
 

@@ -105,6 +105,23 @@ def test_a_crash_loop_is_down_whatever_the_controller_says():
     assert "orders-2: app is in CrashLoopBackOff" in now.said
 
 
+def test_a_container_that_comes_first_and_fails_again_and_again():
+    waits = pod(2, waiting={"reason": "PodInitializing"})
+    first = {"name": "migrate", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    waits["status"]["initContainerStatuses"] = [first]
+    now = seen(workload(readyReplicas=1, availableReplicas=1), pod(1), waits)
+    assert now.state is State.DOWN
+    assert "orders-2: migrate is in CrashLoopBackOff" in now.said
+
+
+def test_evicted_pods_that_are_still_listed_are_no_part_of_it():
+    evicted = pod(3, OTHER)
+    evicted["status"] = {"phase": "Failed", "reason": "Evicted"}
+    cluster = Cluster((workload(), pod(1), pod(2), evicted))
+    assert kubernetes.seen("deployment/orders", cluster, NOW).state is State.UP
+    assert kubernetes.images_of("deployment/orders", cluster) == ((DIGEST,), (DIGEST,))
+
+
 def test_nothing_wanted_none_there_and_paused():
     none = workload(replicas=0, updatedReplicas=0, readyReplicas=0, availableReplicas=0)
     none["spec"]["replicas"] = 0

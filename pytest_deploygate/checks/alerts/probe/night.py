@@ -101,7 +101,7 @@ def _is_critical(rule: _Read, section: Alerts) -> bool:
 def _clock(server: Prometheus) -> tuple[float, datetime]:
     """Return the server's clock minus ours, 0 where the answer took longer than they differ; and its time."""
     before = time.time()
-    found = prometheus.vector(server, "vector(time())")
+    found = prometheus.finite(server, "vector(time())")
     after = time.time()
     if not found:
         raise CannotTell(f"Prometheus at {server.url} does not say what time it is")
@@ -190,7 +190,7 @@ def _ages_s(server: Prometheus, metrics: set[str], now: datetime) -> dict[str, d
             f'label_replace(max by (job, instance) (timestamp({{__name__="{name}"}})), "n", "{number}", "", "")'
             for number, name in enumerate(some)
         ]
-        for sample in prometheus.vector(server, " or ".join(newest)):
+        for sample in prometheus.finite(server, " or ".join(newest)):
             ages = found.setdefault(some[int(sample.labels["n"])], {})
             ages[_place(sample.labels)] = round(now.timestamp() - sample.value, 1)
     return found

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pytest_deploygate.checks.error_logs.facts import Compared, Hours, Signature, Source
+from pytest_deploygate.checks.error_logs.facts import Compared, Hours, Seen, Signature, Source, Window
 from pytest_deploygate.checks.error_logs.section import ErrorLogs, ErrorSource
 from pytest_deploygate.judging import proportions
 from pytest_deploygate.judging.collector import Collector
@@ -74,22 +74,29 @@ def _trusted(source: Source, measurement: Compared, criterion: ErrorLogs, found:
             unknown(f"{place.unzoned} of its entries have a time without a zone: declare `zone`", place.name)
     if not good:
         return False
-    for window, hours, what in (
-        (source.now, measurement.now, "silence is no proof of health: look whether it is logged at all"),
+    for window, of_places, hours, what in (
+        (
+            source.now,
+            [(place.name, place.now) for place in source.places],
+            measurement.now,
+            "silence is no proof of health: look whether it is logged at all",
+        ),
         (
             source.before,
+            [(place.name, place.before) for place in source.places],
             measurement.before,
             f"keep logs longer than {words_for(criterion.baseline_age)}, or set `baseline_age`",
         ),
     ):
-        if not window.entries:
-            unknown(f"it has no entry from {_when(hours)}: {what}")
-        elif window.gap_s > criterion.longest_gap.total_seconds():
-            found.read(Reading(f"{source.name}: longest time without an entry", window.gap_s, "s"))
-            unknown(
-                f"it has no entry for {words_for(window.gap_s)} from {window.gap_began:%Y-%m-%d %H:%M} UTC on, at most "
-                f"{words_for(criterion.longest_gap)} is allowed: look whether lines were lost, or raise `longest_gap`"
-            )
+        if said := _silent(window, hours, what, criterion):
+            unknown(said)
+            if window.entries:
+                found.read(Reading(f"{source.name}: longest time without an entry", window.gap_s, "s"))
+            continue
+        # What other places have must not hide that one of them is silent.
+        for name, seen in of_places:
+            if seen is not None and (said := _silent(seen, hours, what, criterion)):
+                unknown(said, name)
     errors = source.now.errors + source.before.errors
     alone = source.singletons + source.unsorted
     if alone > max(criterion.few, criterion.singletons_percent / 100 * errors):
@@ -101,6 +108,18 @@ def _trusted(source: Source, measurement: Compared, criterion: ErrorLogs, found:
             f"differs, for example in: {examples}"
         )
     return good
+
+
+def _silent(window: Window | Seen, hours: Hours, what: str, criterion: ErrorLogs) -> str:
+    """Return that there is no entry, or that there is none for too long; nothing if there are enough."""
+    if not window.entries:
+        return f"it has no entry from {_when(hours)}: {what}"
+    if window.gap_s > criterion.longest_gap.total_seconds():
+        return (
+            f"it has no entry for {words_for(window.gap_s)} from {window.gap_began:%Y-%m-%d %H:%M} UTC on, at most "
+            f"{words_for(criterion.longest_gap)} is allowed: look whether lines were lost, or raise `longest_gap`"
+        )
+    return ""
 
 
 def _expected(signature: Signature, wanted: ErrorSource) -> bool:

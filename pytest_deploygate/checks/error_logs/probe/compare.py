@@ -15,7 +15,7 @@ from pytest_deploygate.checks.error_logs.probe import entries as reading
 from pytest_deploygate.checks.error_logs.probe import files
 from pytest_deploygate.checks.error_logs.probe.entries import Counts, Entry
 from pytest_deploygate.checks.error_logs.probe.parts import LogOnHost
-from pytest_deploygate.checks.error_logs.probe.tally import Tally
+from pytest_deploygate.checks.error_logs.probe.tally import Presence, Tally
 from pytest_deploygate.checks.error_logs.section import ErrorLogs, ErrorSource, hours
 from pytest_deploygate.checks.hosts.section import Host
 from pytest_deploygate.clients import log_stores
@@ -74,16 +74,18 @@ def _source(
 
     def one(place: tuple[str, _Read]) -> Place:
         name, read = place
-        counts, problem = Counts(), ""
+        counts, presence, problem = Counts(), Presence(), ""
         try:
             entries = read(counts)
             while batch := list(itertools.islice(entries, _BATCH)):
                 with one_at_a_time:
                     tally.take(batch)
+                presence.take(batch)
                 counts.unzoned += sum(entry.minute is None for entry in batch)
         except CannotTell as error:
             problem = str(error)
-        return Place(name, problem, counts.lines, counts.strange, counts.shape, counts.unzoned)
+        seen = (presence.seen(now), presence.seen(before))
+        return Place(name, problem, counts.lines, counts.strange, counts.shape, counts.unzoned, *seen)
 
     places = list(_places(source, section, hosts, now, before, until))
     with ThreadPoolExecutor(min(_AT_ONCE, len(places)), "error-logs-places") as pool:

@@ -50,15 +50,8 @@ class _Window:
         self.minutes[minute] = self.minutes.get(minute, 0) + error
 
     def fact(self) -> facts.Window:
-        seen = [self.begin, *sorted(self.minutes), self.end]
-        gap, at = max((after - before, -before) for before, after in pairwise(seen))
-        return facts.Window(
-            self.entries,
-            self.errors,
-            gap * 60.0,
-            datetime.fromtimestamp(-at * 60, UTC),
-            tuple(self._bins()),
-        )
+        gap_s, gap_began = _longest_gap(self.minutes, self.begin, self.end)
+        return facts.Window(self.entries, self.errors, gap_s, gap_began, tuple(self._bins()))
 
     def _bins(self) -> Iterable[int | None]:
         size = max(1, -(-(self.end - self.begin) // _BINS))
@@ -67,6 +60,29 @@ class _Window:
                 self.minutes[at] for at in range(first, min(first + size, self.end)) if at in self.minutes
             ]
             yield sum(inside) if inside else None
+
+
+def _longest_gap(minutes: Iterable[int], begin: int, end: int) -> tuple[float, datetime]:
+    """Return the longest time without an entry in seconds, and when it began."""
+    gap, at = max((after - before, -before) for before, after in pairwise([begin, *sorted(minutes), end]))
+    return gap * 60.0, datetime.fromtimestamp(-at * 60, UTC)
+
+
+class Presence:
+    """The minutes in which one place of a log has entries: the other places must not hide that it is silent."""
+
+    def __init__(self) -> None:
+        self._minutes: set[int] = set()
+
+    def take(self, entries: Iterable[Entry]) -> None:
+        """Note when there were entries."""
+        self._minutes.update(entry.minute for entry in entries if entry.minute is not None)
+
+    def seen(self, hours: Hours) -> facts.Seen:
+        """Return what the place has of some hours."""
+        begin, end = (int(at.timestamp()) // 60 for at in (hours.begin, hours.end))
+        inside = [minute for minute in self._minutes if begin <= minute < end]
+        return facts.Seen(bool(inside), *_longest_gap(inside, begin, end))
 
 
 class Tally:

@@ -83,7 +83,7 @@ def _series(server: Prometheus, name: str, window_s: int, now: float) -> list[An
 def _newest(server: Prometheus, histograms: Histogram) -> float | None:
     """Return when the newest sample was scraped: at steps, an old value stands for five minutes."""
     names = (f"{histograms.metric}{suffix}{{{histograms.selector}}}" for suffix in ("_bucket", ""))
-    found = [s.value for name in names for s in prometheus.vector(server, f"max(timestamp({name}))")]
+    found = [s.value for name in names for s in prometheus.finite(server, f"max(timestamp({name}))")]
     return max(found, default=None)
 
 

@@ -58,6 +58,9 @@ def _exporter(
     limit_s = wanted.intervals * exporter.interval_s if timely else math.inf
     if said := _old(wanted.up, exporter.up, limit_s):
         return [said]
+    if exporter.up.odd:
+        found.unknown(f"{wanted.up} is {exporter.up.odd}, which is no number", where=exporter.instance)
+        return []
     if exporter.up.value != 1:
         return [
             f"{wanted.up} is {exporter.up.value:g}: the exporter answers, but its database does not; check its address and role"
@@ -66,6 +69,10 @@ def _exporter(
     if wanted.failed and exporter.failed is not None:
         if said := _old(wanted.failed, exporter.failed, limit_s):
             wrong.append(said)
+        elif exporter.failed.odd:
+            found.unknown(
+                f"{wanted.failed} is {exporter.failed.odd}, which is no number", where=exporter.instance
+            )
         elif exporter.failed.value != 0:
             wrong.append(
                 f"{wanted.failed} is {exporter.failed.value:g}: some of its queries fail, so metrics are missing; its log says which"

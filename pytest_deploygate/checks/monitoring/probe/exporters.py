@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import timedelta
 
-from pytest_deploygate.checks.monitoring.facts import Clock, Exporter, Exporters, Sampled
+from pytest_deploygate.checks.monitoring.facts import Clock, Exporter, Exporters, Sampled, Target
 from pytest_deploygate.checks.monitoring.probe import told
 from pytest_deploygate.checks.monitoring.section import DatabaseExporters
 from pytest_deploygate.clients import prometheus
@@ -19,11 +19,15 @@ _LOOKED = timedelta(minutes=10)
 def exporters(asked: Prometheus, section: DatabaseExporters) -> Exporters:
     """Return the newest samples of each declared exporter. Raises CannotTell."""
     now_s, low_s, high_s = prometheus.clock(asked)
-    intervals = _intervals(asked, now_s)
+    targets = _targets(asked, now_s)
+    intervals = {target.instance: target.interval_s for target in targets}
     up = {
         sample.labels.get("instance", ""): sample.value
-        for sample in prometheus.vector(asked, f'up{{job="{_quoted(section.job)}"}}')
+        for sample in prometheus.finite(asked, f'up{{job="{_quoted(section.job)}"}}')
     }
+    scraped = any(target.scraped_ago_s is not None for target in targets)
+    if scraped and not up and not prometheus.finite(asked, "count(up)"):
+        raise told.no_samples(asked)
 
     def sampled(selector: str, instance: str) -> Sampled:
         own = f'job="{_quoted(section.job)}", instance="{_quoted(instance)}"'
@@ -65,13 +69,12 @@ def _running_s(asked: Prometheus, now_s: float) -> float | None:
         return None
 
 
-def _intervals(asked: Prometheus, now_s: float) -> dict[str, float | None]:
-    """Return the targets' scrape intervals; nothing where the server does not tell its targets."""
+def _targets(asked: Prometheus, now_s: float) -> tuple[Target, ...]:
+    """Return the targets, with their scrape intervals; none where the server does not tell them."""
     try:
-        found = told.targets(prometheus.api(asked, "targets", {"state": "active"}), now_s)
+        return told.targets(prometheus.api(asked, "targets", {"state": "active"}), now_s)
     except CannotTell:
-        return {}
-    return {target.instance: target.interval_s for target in found}
+        return ()
 
 
 def _quoted(text: str) -> str:

@@ -27,10 +27,14 @@ def freshness(asked: Prometheus, expected: Expected) -> Freshness:
     """Return the newest sample of each target that has one or had one lately. Raises CannotTell."""
     now_s, low_s, high_s = prometheus.clock(asked)
     intervals: dict[_Place, float | None] = {}
+    scraped = False
     if "targets" not in expected.does_without:
         targets = told.targets(prometheus.api(asked, "targets", {"state": "active"}), now_s)
         intervals = {(target.job, target.instance): target.interval_s for target in targets}
+        scraped = any(target.scraped_ago_s is not None for target in targets)
     up, up_at = _values(asked, "up"), _values(asked, "timestamp(up)")
+    if scraped and not up:
+        raise told.no_samples(asked)
     samples = _values(asked, "scrape_samples_scraped")
     of_job: defaultdict[str, float] = defaultdict(float)
     for (job, _), number in samples.items():
@@ -114,7 +118,7 @@ def _values(
 ) -> dict[_Place, float]:
     """Return a query's values by target; the smallest (or largest) where a target has several."""
     found: dict[_Place, float] = {}
-    for sample in prometheus.vector(asked, query):
+    for sample in prometheus.finite(asked, query):
         place = (sample.labels.get("job", ""), sample.labels.get("instance", ""))
         found[place] = which(sample.value, found.get(place, sample.value))
     return found

@@ -70,7 +70,7 @@ def _sent(section: Moved, headers: dict[str, str]) -> bool:
 
 def _read(asked: Prometheus, section: Moved) -> list[Samples]:
     found: list[Series] = prometheus.raw(asked, section.metric, _BEFORE + section.within)
-    return [[(at.timestamp(), value) for at, value in series.samples] for series in found]
+    return [[(at.timestamp(), prometheus.number(value)) for at, value in series.samples] for series in found]
 
 
 def _rise(samples: Samples, since_s: float) -> float:

@@ -115,7 +115,7 @@ def _targets_by_samples(asked: Prometheus) -> tuple[Target, ...]:
             "up" if sample.value == 1 else "down",
             series=",".join(f"{name}={value}" for name, value in sorted(sample.labels.items())),
         )
-        for sample in prometheus.vector(asked, "up")
+        for sample in prometheus.finite(asked, "up")
     )
 
 
@@ -129,6 +129,8 @@ def _watched(asked: Prometheus, expected: Expected, found: Mapping[str, Any], no
     rules: Sequence[Rule] = found["rules"]
     alerts = [rule for rule in rules if rule.alerting]
     names = _names(asked, now_s)
+    if not names and any(target.scraped_ago_s is not None for target in found.get("targets", ())):
+        raise told.no_samples(asked)
     recorded = names | {rule.name for rule in rules if not rule.alerting}
     needs: dict[str, list[tuple[Selected, ...]]] = {}
     unread: dict[str, str] = {}
@@ -186,7 +188,7 @@ def _counted(asked: Prometheus, selectors: Collection[str]) -> dict[str, int]:
     known = sorted(selectors)
     counts = dict.fromkeys(known, 0)
     for asking in _together(known):
-        for sample in prometheus.vector(asked, asking):
+        for sample in prometheus.finite(asked, asking):
             counts[known[int(sample.labels["deploygate"])]] = round(sample.value)
     return counts
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from pytest_deploygate.checks.monitoring.facts import Group, Rule, Target
+from pytest_deploygate.fields.prometheus import Prometheus
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 
@@ -57,6 +58,14 @@ def _target(entry: Mapping[str, Any], now_s: float) -> Target:
         ago_s(entry.get("lastScrape"), now_s),
         duration_s(entry.get("scrapeInterval")),
         ",".join(f"{name}={value}" for name, value in sorted(labels.items())),
+    )
+
+
+def no_samples(asked: Prometheus) -> CannotTell:
+    """Return that queries find nothing at all: that the targets have no samples would be a guess."""
+    return CannotTell(
+        f"Prometheus at {asked.url} has scraped targets, but finds no series of them, not even `up`: check whether the "
+        "address is that of what stores the samples, and the tenant or filter before it"
     )
 
 

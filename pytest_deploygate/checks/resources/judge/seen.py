@@ -18,6 +18,8 @@ _LEAST_OF_WINDOW = 0.5
 #: From here on, exporters mean "unlimited".
 UNLIMITED = 2.0**60
 _MOST_PLACES = 3
+#: Beyond so many steps a limit is an old one.
+_LIMIT_STEPS = 3
 
 
 def current(found: Used, wanted: Criterion, said: Collector) -> list[Use]:
@@ -110,7 +112,7 @@ def _ended(use: Use, wanted: Criterion) -> str:
 def _lacks(use: Use, found: Used, wanted: Criterion) -> Iterator[str]:
     if use.odd:
         yield "has values that are no finite numbers (NaN, Inf): check its exporter"
-    yield from _limits(use, wanted)
+    yield from _limits(use, found, wanted)
     seen = [point.at for point in use.points if point.used is not None]
     if not seen:
         if not use.odd:
@@ -132,8 +134,12 @@ def _lacks(use: Use, found: Used, wanted: Criterion) -> Iterator[str]:
         )
 
 
-def _limits(use: Use, wanted: Criterion) -> Iterator[str]:
+def _limits(use: Use, found: Used, wanted: Criterion) -> Iterator[str]:
     known = [point.limit for point in use.points if point.limit is not None]
+    newest = max((point.at for point in use.points if point.limit is not None), default=0.0)
+    used = max((point.at for point in use.points if point.used is not None), default=0.0)
+    if known and used - newest > _LIMIT_STEPS * found.step_s:
+        yield f"its limit has no samples since {clock(newest)}, and may be another one by now: check its exporter"
     if not known:
         yield "has no series of its limit, or several that could be: check that metric, or add `limit` or `by`"
     elif known[-1] <= 0 and not (wanted.brief and not wanted.bounded):

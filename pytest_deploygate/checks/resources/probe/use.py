@@ -72,7 +72,7 @@ def _read(
     every_s = resources.every.total_seconds()
     expression = queries.used(resource)
     newest = queries.first_series(expression, resource)
-    ages = prometheus.vector(server, f"timestamp({newest})")
+    ages = prometheus.finite(server, f"timestamp({newest})")
     wanted = min(_MOST_STEPS, max(_FEWEST_STEPS, _MOST_VALUES // (len(ages) or 1)))
     step_s = max(window.total_seconds() / wanted, _SCRAPES * every_s)
     steps = int(window.total_seconds() / step_s) + 1

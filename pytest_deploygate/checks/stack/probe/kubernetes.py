@@ -24,6 +24,8 @@ _HOPELESS = (
     "CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError",
     "CreateContainerError", "RunContainerError",
 )  # fmt: skip
+#: Phases of pods that never run again.
+_OVER = ("Succeeded", "Failed")
 _BUDGET = "PodDisruptionBudget"
 _MOST_EVENTS = 3
 #: What is asked for once, for notes.
@@ -152,7 +154,10 @@ def _find(workload: str, cluster: Cluster) -> Object | None:
 
 
 def _pods(workload: str, found: Object, cluster: Cluster) -> list[Object]:
-    """Return the pods of a workload by its selector, without those that are being deleted."""
+    """Return the pods of a workload by its selector, without those that are being deleted.
+
+    Nor those that are over: an evicted pod stays in the list for days, without containers, and another one took its place.
+    """
     if workload.startswith("pod/"):
         return [found]
     mine = [
@@ -160,7 +165,12 @@ def _pods(workload: str, found: Object, cluster: Cluster) -> list[Object]:
         for each in cluster.objects
         if each.get("kind") == "Pod" and _selects(found, _meta(each).get("labels", {}))
     ]
-    return [each for each in mine if not _meta(each).get("deletionTimestamp")]
+    over = () if workload.startswith("job/") else _OVER
+    return [
+        each
+        for each in mine
+        if not _meta(each).get("deletionTimestamp") and each.get("status", {}).get("phase") not in over
+    ]
 
 
 def _selects(found: Object, labels: Mapping[str, str]) -> bool:
@@ -262,7 +272,8 @@ def _condition(status: Mapping[str, Any], kind: str) -> bool:
 
 
 def _hopeless(pod: Object) -> str:
-    for each in _containers(pod):
+    # A container that comes first may be what never gets on.
+    for each in (*pod.get("status", {}).get("initContainerStatuses", []), *_containers(pod)):
         waiting = (each.get("state") or {}).get("waiting") or {}
         if waiting.get("reason") in _HOPELESS:
             ended = ((each.get("lastState") or {}).get("terminated") or {}).get("reason", "")
