@@ -11,6 +11,7 @@ import platform
 import socket
 from collections.abc import Iterable, Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import pytest_deploygate
@@ -40,6 +41,7 @@ def run_line(
         },
         "checklist": {
             "file": checklist.file.name,
+            "path": _below(settings.root, checklist.file),
             "sha256": checklist.sha256,
             "phases": [dataclasses.asdict(phase) for phase in checklist.phases],
             "items": [dataclasses.asdict(item) for item in checklist.items],
@@ -89,6 +91,12 @@ def run_line(
     }
 
 
+def _below(root: Path, file: Path) -> str:
+    """Return a file's path in the repository; empty if it is elsewhere."""
+    real, top = file.resolve(), root.resolve()
+    return real.relative_to(top).as_posix() if real.is_relative_to(top) else ""
+
+
 def shard_line(settings: Settings, shard: Shard) -> dict[str, Any]:
     """Return what a shard says of itself; all but `index` and `said_by` must be the same in all shards of a run.
 
@@ -101,6 +109,7 @@ def shard_line(settings: Settings, shard: Shard) -> dict[str, Any]:
         "belongs": shard.belongs,
         "durations": shard.durations,
         "settings": shard.settings,
+        "secrets": shard.secrets,
         "expression": settings.expression,
         "only": settings.only,
         "allow_disruptive": settings.allow_disruptive,

@@ -256,6 +256,49 @@ def test_shards_of_other_runs_are_refused(sharded: Project) -> None:
     refused("the inventory file of shard 1 and shard 3 differ", shards / "3-of-3")
 
 
+def test_other_secrets_are_another_run_where_a_key_can_tell(project: Project, monkeypatch) -> None:
+    project.suite(SUITE)
+    project.inventory(
+        "name: prod\nload: {target: {host: a.example.com}, endpoints: [{path: /}], peak_per_second: 1,\n"
+        "       auth: {user: x, password: env:LOGS}}\n"
+    )
+    monkeypatch.setenv("LOGS", "s3cret-one")
+    shards, key = place(project) / "shards", "a-word-that-all-shards-have"
+
+    def both(*, other: str = "s3cret-one", theirs: str = "") -> Ran:
+        with_key = bool(theirs)
+        shard(
+            project,
+            "1/2",
+            "--fresh",
+            LOGS="s3cret-one",
+            **({"DEPLOYGATE_SHARDS_KEY": key} if with_key else {}),
+        )
+        ran = shard(
+            project, "2/2", "--fresh", LOGS=other, **({"DEPLOYGATE_SHARDS_KEY": theirs} if with_key else {})
+        )
+        assert ran.code == 0, ran.text
+        for journal in shards.rglob(FILE):
+            assert not any(word in journal.read_text() for word in (key, "s3cret"))
+        return merge(project, shards)
+
+    ran = both(other="s3cret-two", theirs=key)
+    assert (ran.code, "the values of env:LOGS of shard 1 and shard 2 differ" in ran.text) == (4, True), (
+        ran.text
+    )
+    ran = both(theirs=key + "!")
+    assert (ran.code, "the values of DEPLOYGATE_SHARDS_KEY of shard 1" in ran.text) == (4, True), ran.text
+    shard(project, "2/2", "--fresh", LOGS="s3cret-one")
+    ran = merge(project, shards)
+    assert "shard 1 has DEPLOYGATE_SHARDS_KEY and shard 2 has not" in ran.text
+    ran = both(theirs=key)
+    assert (ran.code, "not compared" in ran.text) == (0, False), ran.text
+    ran = both(other="s3cret-two")
+    assert (ran.code, "the value of a secret was not compared between the shards" in ran.text) == (0, True), (
+        ran.text
+    )
+
+
 def test_evidence_outside_of_a_shards_folder_is_neither_read_nor_written(sharded: Project) -> None:
     secret = sharded.path / "secret.json"
     secret.write_text("{}")
