@@ -81,7 +81,7 @@ def tell(deployment: Waiting, token: Secret, *, approve: bool, comment: str) -> 
             "X-GitHub-Api-Version": "2022-11-28",
             "Authorization": f"Bearer {token.reveal()}",
         }
-        taken = (204,)
+        taken: tuple[int, ...] = (204,)
     else:
         body = {"status": said, "comment": comment}
         headers = {"Accept": "application/json", "PRIVATE-TOKEN": token.reveal()}

@@ -21,9 +21,13 @@ from pytest_deploygate.decision import recorded_change_state
 from pytest_deploygate.decision.change_state import ChangeState
 from pytest_deploygate.fields.tickets import ticket_of
 from pytest_deploygate.files import bounded, sha256
+from pytest_deploygate.model import Item
 from pytest_deploygate.session import gate, incident, own_clock
 from pytest_deploygate.session.settings import Settings
 from pytest_deploygate.session.sharding import Shard
+
+#: `dataclasses.asdict` copies each value of each item, which are all plain.
+_ITEM = tuple(field.name for field in dataclasses.fields(Item))
 
 
 def run_line(
@@ -44,7 +48,7 @@ def run_line(
             "path": _below(settings.root, checklist.file),
             "sha256": checklist.sha256,
             "phases": [dataclasses.asdict(phase) for phase in checklist.phases],
-            "items": [dataclasses.asdict(item) for item in checklist.items],
+            "items": [{name: getattr(item, name) for name in _ITEM} for item in checklist.items],
             "roles": checklist.roles,
         },
         "options": settings.options,

@@ -79,6 +79,16 @@ def read_shard(
     return Shard(index, of, said_by, belongs, seconds, digest, _settings(loaded), _secrets(loaded, environ))
 
 
+def shared_by_hosts(config: pytest.Config, out: str) -> None:
+    """Refuse workers on other hosts that would write their evidence where the controller does not see it."""
+    elsewhere = [spec for spec in getattr(config.option, "tx", None) or () if "popen" not in spec]
+    if elsewhere and not Path(out).is_absolute():
+        raise pytest.UsageError(
+            f"--tx {elsewhere[0]}: workers on other hosts write their evidence to the same folder as this process: name one "
+            "that all of them share, as an absolute path: --deploygate-out=/shared/CHG-1234; or use --shard, which needs none"
+        )
+
+
 def _given(text: str) -> tuple[int, int]:
     found = _GIVEN.fullmatch(text.strip())
     if not found:

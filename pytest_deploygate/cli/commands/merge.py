@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import sys
@@ -72,8 +73,13 @@ def merge(
     given += [f"--inventory={inventory}"] if inventory else []
     given += [f"--deploygate-out={out}"] if out else []
     given += [f"--ticked={ticked.absolute()}"] if ticked else []
+    # All that is read stays until the end: looking for garbage in it takes a sixth of the time.
+    gc.disable()
     run = _MergingRun(found, as_json=as_json)
-    raise SystemExit(int(pytest.main([*given, "-q"], plugins=[run])))
+    try:
+        raise SystemExit(int(pytest.main([*given, "-q"], plugins=[run])))
+    finally:
+        gc.enable()
 
 
 class _MergingRun:
