@@ -60,7 +60,7 @@ def merge(
         begin["inputs"]["sources"],
         plugins,
         [_said(each) for each in pieces],
-        lines=begin["lines"],
+        lines=begin.get("lines"),
     )
     journals = settings.out / FOLDER
     journals.mkdir(exist_ok=True)

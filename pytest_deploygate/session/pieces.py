@@ -234,7 +234,7 @@ def _different(found: Sequence[Piece]) -> Iterator[str]:
 
 def _secrets(found: Sequence[Piece]) -> Iterator[str]:
     """Yield which secrets of the inventory stand for something else in another shard, if all have a key to tell."""
-    first, there = found[0], [each.begin["shard"]["secrets"] for each in found]
+    first, there = found[0], [dict(each.begin["shard"].get("secrets") or {}) for each in found]
     for each, its in zip(found[1:], there[1:], strict=True):
         between = f"of shard {first.index} and shard {each.index}"
         if bool(its) != bool(there[0]):
@@ -251,8 +251,8 @@ def _secrets(found: Sequence[Piece]) -> Iterator[str]:
 def secrets_compared(found: Sequence[Piece]) -> str:
     """Say which secrets were not compared, once `check` has found nothing; empty if there is none."""
     begin = found[0].begin
-    secrets = begin["inputs"]["secrets"]
-    if not secrets or begin["shard"]["secrets"]:
+    secrets = begin["inputs"].get("secrets")
+    if not secrets or begin["shard"].get("secrets"):
         return ""
     number = (
         "the value of a secret was" if len(secrets) == 1 else f"the values of {len(secrets)} secrets were"

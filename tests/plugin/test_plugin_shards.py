@@ -265,38 +265,33 @@ def test_other_secrets_are_another_run_where_a_key_can_tell(project: Project, mo
     monkeypatch.setenv("LOGS", "s3cret-one")
     shards, key = place(project) / "shards", "a-word-that-all-shards-have"
 
-    def both(*, other: str = "s3cret-one", theirs: str = "") -> Ran:
-        with_key = bool(theirs)
-        shard(
-            project,
-            "1/2",
-            "--fresh",
-            LOGS="s3cret-one",
-            **({"DEPLOYGATE_SHARDS_KEY": key} if with_key else {}),
-        )
-        ran = shard(
-            project, "2/2", "--fresh", LOGS=other, **({"DEPLOYGATE_SHARDS_KEY": theirs} if with_key else {})
-        )
-        assert ran.code == 0, ran.text
+    def ran(which: str, secret: str, word: str = "") -> None:
+        given = {"DEPLOYGATE_SHARDS_KEY": word} if word else {}
+        done = shard(project, which, "--fresh", LOGS=secret, **given)
+        assert done.code == 0, done.text
         for journal in shards.rglob(FILE):
-            assert not any(word in journal.read_text() for word in (key, "s3cret"))
-        return merge(project, shards)
+            assert not any(value in journal.read_text() for value in (key, "s3cret"))
 
-    ran = both(other="s3cret-two", theirs=key)
-    assert (ran.code, "the values of env:LOGS of shard 1 and shard 2 differ" in ran.text) == (4, True), (
-        ran.text
-    )
-    ran = both(theirs=key + "!")
-    assert (ran.code, "the values of DEPLOYGATE_SHARDS_KEY of shard 1" in ran.text) == (4, True), ran.text
-    shard(project, "2/2", "--fresh", LOGS="s3cret-one")
-    ran = merge(project, shards)
-    assert "shard 1 has DEPLOYGATE_SHARDS_KEY and shard 2 has not" in ran.text
-    ran = both(theirs=key)
-    assert (ran.code, "not compared" in ran.text) == (0, False), ran.text
-    ran = both(other="s3cret-two")
-    assert (ran.code, "the value of a secret was not compared between the shards" in ran.text) == (0, True), (
-        ran.text
-    )
+    def merged() -> tuple[int, str]:
+        done = merge(project, shards)
+        return done.code, done.text
+
+    ran("1/2", "s3cret-one", key)
+    ran("2/2", "s3cret-two", key)
+    code, text = merged()
+    assert (code, "the values of env:LOGS of shard 1 and shard 2 differ" in text) == (4, True), text
+    ran("2/2", "s3cret-one", key + "!")
+    code, text = merged()
+    assert (code, "the values of DEPLOYGATE_SHARDS_KEY of shard 1" in text) == (4, True), text
+    ran("2/2", "s3cret-one", key)
+    code, text = merged()
+    assert (code, "not compared" in text) == (0, False), text
+    ran("2/2", "s3cret-two")
+    code, text = merged()
+    assert (code, "shard 1 has DEPLOYGATE_SHARDS_KEY and shard 2 has not" in text) == (4, True), text
+    ran("1/2", "s3cret-one")
+    code, text = merged()
+    assert (code, "the value of a secret was not compared between the shards" in text) == (0, True), text
 
 
 def test_evidence_outside_of_a_shards_folder_is_neither_read_nor_written(sharded: Project) -> None:
