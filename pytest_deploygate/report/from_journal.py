@@ -102,7 +102,7 @@ def build(entries: Sequence[Entry], composed: Sequence[ItemResult] | None = None
 def _lines(begin: Mapping[str, Any]) -> Lines:
     found = begin.get("lines") or {}
     return Lines(
-        str(begin["checklist"].get("path", "")),
+        str((begin.get("checklist") or {}).get("path", "")),
         str(found.get("file", "")),
         {str(name): int(line) for name, line in found.get("names", {}).items()},
         {str(item): int(line) for item, line in found.get("items", {}).items()},
