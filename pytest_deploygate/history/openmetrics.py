@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from pytest_deploygate.history.change import State
 from pytest_deploygate.history.dora import Dora
@@ -78,11 +78,7 @@ def _of_changes(history: History) -> Iterator[Family]:
 
 
 def _of_dora(found: Sequence[Dora]) -> Iterator[Family]:
-    def each(name: str, said: str, values: Iterable[float | None], unit: str = "") -> Family:
-        return _family(
-            name, said, [(_of(one.inventory), value) for one, value in zip(found, values, strict=True)], unit
-        )
-
+    each = _each([_of(one.inventory) for one in found])
     yield each("deploygate_changes", "Changes with a record.", [one.changes for one in found])
     yield _family(
         "deploygate_deployments",
@@ -138,11 +134,7 @@ def _of_dora(found: Sequence[Dora]) -> Iterator[Family]:
 
 
 def _of_items(found: Sequence[ItemTrend]) -> Iterator[Family]:
-    def each(name: str, said: str, values: Iterable[float | None], unit: str = "") -> Family:
-        return _family(
-            name, said, [(_item(one), value) for one, value in zip(found, values, strict=True)], unit
-        )
-
+    each = _each([_item(one) for one in found])
     yield _family(
         "deploygate_item_runs",
         "Runs that measured an item, by verdict.",
@@ -196,6 +188,15 @@ def _of_readings(found: Iterable[ItemTrend]) -> Iterator[Family]:
     for unit, words in said.items():
         samples = {labels: value for (to, labels), (_, value) in newest.items() if to == unit}
         yield Family(f"deploygate_item_reading_{unit}", words, samples, "" if unit == "value" else unit)
+
+
+def _each(labels: Sequence[Mapping[str, str]]) -> Callable[..., Family]:
+    """Return a function that makes a family of one value for each of these labels."""
+
+    def each(name: str, said: str, values: Iterable[float | None], unit: str = "") -> Family:
+        return _family(name, said, zip(labels, values, strict=True), unit)
+
+    return each
 
 
 def _of(inventory: str) -> dict[str, str]:

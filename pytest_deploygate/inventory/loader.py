@@ -79,7 +79,7 @@ class Loaded:
     """An inventory with its file and that file's SHA-256. `notes` are keys to rename in it.
 
     `values` are its references (`env:NAME`) with what they stand for, secrets among them: never to be written. `secrets`
-    are those references that are read as secrets only. `listed` is what its sections have from elsewhere, for other
+    are those references that are read as secrets only. `document` is the file's text as mappings that know their lines. `listed` is what its sections have from elsewhere, for other
     processes of the same run; never to be written either.
     """
 
@@ -90,6 +90,7 @@ class Loaded:
     values: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     listed: Mapping[str, Any] = field(default_factory=dict, repr=False)
     secrets: frozenset[str] = frozenset()
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def available(root: Path) -> list[str]:
@@ -176,7 +177,9 @@ def load(
     others = {reference for reference, _, secret in values if not secret}
     secrets = frozenset(reference for reference, _, secret in values if secret) - others
     noted = tuple((reference, value) for reference, value, _ in values)
-    return Loaded(inventory, path, sha256(raw), notes, (*noted, *listing.values(found)), found, secrets)
+    return Loaded(
+        inventory, path, sha256(raw), notes, (*noted, *listing.values(found)), found, secrets, document
+    )
 
 
 def _subjects(document: yaml.Mapping) -> frozenset[str] | None:

@@ -26,6 +26,7 @@ from pytest_deploygate.report import added, changes, gone_back, spending
 from pytest_deploygate.report.record import (
     Contact,
     Event,
+    Lines,
     Measured,
     Previous,
     Provenance,
@@ -92,8 +93,19 @@ def build(entries: Sequence[Entry], composed: Sequence[ItemResult] | None = None
         spent=tuple(spending.of_journal(entries, runs)),
         options=tuple(map(str, last.begin.get("options", ()))),
         shard=f"{about.shard[0]}/{about.shard[1]}" if about.shard else "",
+        lines=_lines(last.begin),
         shards=tuple(_shard_run(one) for one in last.begin.get("shards", ())),
         previous=_previous(entries, runs, changes.Side(results, about.waivers, weakenings)),
+    )
+
+
+def _lines(begin: Mapping[str, Any]) -> Lines:
+    found = begin.get("lines") or {}
+    return Lines(
+        str((begin.get("checklist") or {}).get("path", "")),
+        str(found.get("file", "")),
+        {str(name): int(line) for name, line in found.get("names", {}).items()},
+        {str(item): int(line) for item, line in found.get("items", {}).items()},
     )
 
 

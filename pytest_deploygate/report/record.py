@@ -9,6 +9,8 @@ the renderers handle that.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
 from datetime import datetime
 
 from pytest_deploygate.checklist.waivers import Waiver
@@ -22,6 +24,7 @@ __all__ = [
     "Contact",
     "Event",
     "ItemResult",
+    "Lines",
     "Measured",
     "Previous",
     "Provenance",
@@ -115,6 +118,19 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class Lines:
+    """Where items and targets are in the repository: the checklist, and an inventory's lines by name and by item.
+
+    A file is empty if it is not in the repository, or if an earlier version ran.
+    """
+
+    checklist: str = ""
+    inventory: str = ""
+    names: Mapping[str, int] = field(default_factory=dict)
+    items: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ShardRun:
     """A shard whose findings the last run took over: its number, where and when it ran, and the head of its journal."""
 
@@ -190,7 +206,7 @@ class Record:
     `options` are those that a command needs to run it again, besides scope and change; empty if an earlier version ran.
     `spent` is what the gate's own probes sent, with the start of their run. `ticket` is the change's, as `--ticket` names it;
     empty if the inventory has no tracker. `shard` is `2/4` if the last run was a part of one, and `shards` are those whose
-    findings it took over, if it was made by `deploygate merge`.
+    findings it took over, if it was made by `deploygate merge`. `lines` say where items and targets are in the repository.
     """
 
     change: str
@@ -220,3 +236,4 @@ class Record:
     ticket: str = ""
     shard: str = ""
     shards: tuple[ShardRun, ...] = ()
+    lines: Lines = Lines()

@@ -92,13 +92,20 @@ def wake(config: pytest.Config) -> None:
     if hasattr(config, "workerinput") or config.stash[_SHOWS]:
         config.pluginmanager.register(forks.Alone(config), "deploygate-alone")
         return
+    from pytest_deploygate.inventory import located  # noqa: PLC0415 (as below)
     from pytest_deploygate.session import run as recording  # noqa: PLC0415 (workers, which write nothing, import less)
 
     try:
         by_test = suites.items_by_test(functions)
         expected = {test: ids for test, ids in by_test.items() if test not in config.stash[collecting.LEFT]}
         run = config.stash[writing.RUN] = recording.Run(
-            found, expected | manual.declared(found), suites.sources_of(config), config.pluginmanager
+            found,
+            expected | manual.declared(found),
+            suites.sources_of(config),
+            config.pluginmanager,
+            lines=located.lines(
+                found.loaded, found.root, ((id_, each.arguments) for each in functions for id_ in each.items)
+            ),
         )
     except JournalError as error:
         raise pytest.UsageError(str(error)) from None

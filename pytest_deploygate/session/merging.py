@@ -53,7 +53,15 @@ def merge(
     pieces = sorted(found, key=lambda each: each.index)
     _same_here(settings, pieces[0])
     _evidence(settings.out, pieces)
-    run = Run(settings, {}, pieces[0].begin["inputs"]["sources"], plugins, [_said(each) for each in pieces])
+    begin = pieces[0].begin
+    run = Run(
+        settings,
+        {},
+        begin["inputs"]["sources"],
+        plugins,
+        [_said(each) for each in pieces],
+        lines=begin.get("lines"),
+    )
     journals = settings.out / FOLDER
     journals.mkdir(exist_ok=True)
     for each in pieces:

@@ -16,7 +16,7 @@ from pytest_deploygate.journal import FILE, ODD, Entry, JournalError, read, read
 from pytest_deploygate.judging.spending import KIND as SPENT
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import words_for
-from pytest_deploygate.session.sharding import BELONGS, FOLDER
+from pytest_deploygate.session.sharding import BELONGS, FOLDER, SECRETS_KEY
 
 _RUN = re.compile(r"[A-Za-z0-9-]{1,100}")
 _NAME = re.compile(r"[0-9]+-of-[0-9]+")
@@ -177,7 +177,7 @@ def _lost(mine: Sequence[Entry]) -> Iterator[str]:
 @readable()
 def check(found: Sequence[Piece], environ: Mapping[str, str] = os.environ) -> None:
     """Check that pieces are all shards of one run. Raises Unlike or Incomplete with a sentence for each problem."""
-    if unlike := [*_doubled(found), *_different(found), *_of_another_run(found, environ)]:
+    if unlike := [*_doubled(found), *_different(found), *_secrets(found), *_of_another_run(found, environ)]:
         raise Unlike("\n".join(unlike))
     if missing := [*_missing(found), *_unfinished(found)]:
         raise Incomplete("\n".join(missing))
@@ -230,6 +230,37 @@ def _different(found: Sequence[Piece]) -> Iterator[str]:
     divisions = {each.division for each in found if each.division}
     if len(divisions) > 1:
         yield "the shards divided different tests: they collected different files, or hosts listed from elsewhere changed"
+
+
+def _secrets(found: Sequence[Piece]) -> Iterator[str]:
+    """Yield which secrets of the inventory stand for something else in another shard, if all have a key to tell."""
+    first, there = found[0], [dict(each.begin["shard"].get("secrets") or {}) for each in found]
+    for each, its in zip(found[1:], there[1:], strict=True):
+        between = f"of shard {first.index} and shard {each.index}"
+        if bool(its) != bool(there[0]):
+            has, lacks = (first, each) if there[0] else (each, first)
+            yield f"shard {has.index} has {SECRETS_KEY} and shard {lacks.index} has not: their secrets cannot be compared"
+        elif its.get(SECRETS_KEY) != there[0].get(SECRETS_KEY):
+            yield f"the values of {SECRETS_KEY} {between} differ, so their secrets cannot be compared"
+        elif differing := sorted(
+            name for name in its.keys() | there[0].keys() if its.get(name) != there[0].get(name)
+        ):
+            yield f"the values of {', '.join(differing[:3])}{' …' if len(differing) > 3 else ''} {between} differ"
+
+
+def secrets_compared(found: Sequence[Piece]) -> str:
+    """Say which secrets were not compared, once `check` has found nothing; empty if there is none."""
+    begin = found[0].begin
+    secrets = begin["inputs"].get("secrets")
+    if not secrets or begin["shard"].get("secrets"):
+        return ""
+    number = (
+        "the value of a secret was" if len(secrets) == 1 else f"the values of {len(secrets)} secrets were"
+    )
+    return (
+        f"{number} not compared between the shards: give all of them the same {SECRETS_KEY} (16 characters or more) to be "
+        "told if one differs"
+    )
 
 
 def _of_another_run(found: Sequence[Piece], environ: Mapping[str, str]) -> Iterator[str]:

@@ -62,6 +62,8 @@ class Run:
         declared_sources: dict[str, str],
         plugins: pytest.PytestPluginManager,
         shards: Sequence[Mapping[str, Any]] = (),
+        *,
+        lines: Mapping[str, Any] | None = None,
     ) -> None:
         """Begin a segment; `shards` are those whose findings it takes over. Raises JournalError if the folder is locked, damaged or not writable."""
         self.settings = settings
@@ -90,7 +92,7 @@ class Run:
         self.kept, self.why_not_kept = found.tests, found.why_not
         self.change_state = read_change_state(settings)
         begin = run_line(settings, self.id, self.kept, self._inputs, self.change_state)
-        self._writer.append("run", {**begin, "shards": shards} if shards else begin)
+        self._writer.append("run", {**begin, "lines": lines or {}, **({"shards": shards} if shards else {})})
 
     def know(self, collected: Collected) -> None:
         """Journal the bound tests: those collected, and those that the command line left out.

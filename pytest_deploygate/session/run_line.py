@@ -11,6 +11,7 @@ import platform
 import socket
 from collections.abc import Iterable, Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import pytest_deploygate
@@ -20,9 +21,13 @@ from pytest_deploygate.decision import recorded_change_state
 from pytest_deploygate.decision.change_state import ChangeState
 from pytest_deploygate.fields.tickets import ticket_of
 from pytest_deploygate.files import bounded, sha256
+from pytest_deploygate.model import Item
 from pytest_deploygate.session import gate, incident, own_clock
 from pytest_deploygate.session.settings import Settings
 from pytest_deploygate.session.sharding import Shard
+
+#: `dataclasses.asdict` copies each value of each item, which are all plain.
+_ITEM = tuple(field.name for field in dataclasses.fields(Item))
 
 
 def run_line(
@@ -40,9 +45,10 @@ def run_line(
         },
         "checklist": {
             "file": checklist.file.name,
+            "path": _below(settings.root, checklist.file),
             "sha256": checklist.sha256,
             "phases": [dataclasses.asdict(phase) for phase in checklist.phases],
-            "items": [dataclasses.asdict(item) for item in checklist.items],
+            "items": [{name: getattr(item, name) for name in _ITEM} for item in checklist.items],
             "roles": checklist.roles,
         },
         "options": settings.options,
@@ -89,6 +95,12 @@ def run_line(
     }
 
 
+def _below(root: Path, file: Path) -> str:
+    """Return a file's path in the repository; empty if it is elsewhere."""
+    real, top = file.resolve(), root.resolve()
+    return real.relative_to(top).as_posix() if real.is_relative_to(top) else ""
+
+
 def shard_line(settings: Settings, shard: Shard) -> dict[str, Any]:
     """Return what a shard says of itself; all but `index` and `said_by` must be the same in all shards of a run.
 
@@ -101,6 +113,7 @@ def shard_line(settings: Settings, shard: Shard) -> dict[str, Any]:
         "belongs": shard.belongs,
         "durations": shard.durations,
         "settings": shard.settings,
+        "secrets": shard.secrets,
         "expression": settings.expression,
         "only": settings.only,
         "allow_disruptive": settings.allow_disruptive,

@@ -33,7 +33,7 @@ from pytest_deploygate.session.asking import Asking, asking
 from pytest_deploygate.session.base import Base
 from pytest_deploygate.session.declared import Function
 from pytest_deploygate.session.records import Records
-from pytest_deploygate.session.sharding import Shard, read_shard
+from pytest_deploygate.session.sharding import Shard, read_shard, shared_by_hosts
 
 #: Why a run knows no commit.
 NO_TREE = "the folder is not in a git work tree, so records were not compared with a commit"
@@ -185,6 +185,7 @@ def read(config: pytest.Config) -> Settings:
         here = branch.proposed(here)
         if forged := base.committed_results(tree, origin / OUT):
             raise pytest.UsageError(f"--records-from: {forged}")
+    shared_by_hosts(config, str(out or ""))
     place = here / str(out) if out else origin / OUT / change
     shard = _shard(config, here, loaded)
     names = (function.test for function in functions)

@@ -6,6 +6,7 @@ Parts of a run are measured at the same time, in separate folders, and `deployga
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import os
 import re
@@ -27,6 +28,9 @@ FOLDER = "shards"
 TOTAL = "DEPLOYGATE_SHARDS"
 #: Which run a shard belongs to, where no pipeline tells; those of a pipeline keep their value when a job is run again.
 BELONGS = ("DEPLOYGATE_SHARDS_RUN", "GITHUB_RUN_ID", "CI_PIPELINE_ID", "CIRCLE_WORKFLOW_ID", "BUILD_BUILDID")
+#: A word that all shards have and no record: with it the merge can tell whether their secrets are the same.
+SECRETS_KEY = "DEPLOYGATE_SHARDS_KEY"
+_SHORTEST_KEY = 16
 _MOST = 1000
 _GIVEN = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
 #: Kubernetes: the number of a pod of an Indexed Job.
@@ -39,7 +43,8 @@ class Shard:
 
     `said_by` is the option or variable that says so. `belongs` names the pipeline's run, empty outside of one. `seconds`
     is how long each test took in the recorded run that `durations` is the digest of. `settings` is a digest of what the
-    inventory's references stand for here, without secrets.
+    inventory's references stand for here, without secrets; `secrets` has a digest of each secret by its reference, keyed by
+    `SECRETS_KEY`, and under that name one of the key. It is empty without a key.
     """
 
     index: int
@@ -49,6 +54,7 @@ class Shard:
     seconds: Mapping[str, float] = field(default_factory=dict)
     durations: str = ""
     settings: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def words(self) -> str:
@@ -70,7 +76,17 @@ def read_shard(
         return None
     seconds, digest = _recorded(durations) if durations else ({}, "")
     belongs = next((f"{name}={environ[name]}" for name in BELONGS if environ.get(name)), "")
-    return Shard(index, of, said_by, belongs, seconds, digest, _settings(loaded))
+    return Shard(index, of, said_by, belongs, seconds, digest, _settings(loaded), _secrets(loaded, environ))
+
+
+def shared_by_hosts(config: pytest.Config, out: str) -> None:
+    """Refuse workers on other hosts that would write their evidence where the controller does not see it."""
+    elsewhere = [spec for spec in getattr(config.option, "tx", None) or () if "popen" not in spec]
+    if elsewhere and not Path(out).is_absolute():
+        raise pytest.UsageError(
+            f"--tx {elsewhere[0]}: workers on other hosts write their evidence to the same folder as this process: name one "
+            "that all of them share, as an absolute path: --deploygate-out=/shared/CHG-1234; or use --shard, which needs none"
+        )
 
 
 def _given(text: str) -> tuple[int, int]:
@@ -145,3 +161,20 @@ def _settings(loaded: Loaded) -> str:
     """Return a digest of the values that the inventory refers to, without secrets."""
     values = sorted({(name, value) for name, value in loaded.values if name not in loaded.secrets})
     return hashlib.sha256(json.dumps([loaded.sha256, values]).encode()).hexdigest()
+
+
+def _secrets(loaded: Loaded, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return a keyed digest of each secret that the inventory refers to. Raises pytest.UsageError for a short key."""
+    key = environ.get(SECRETS_KEY, "").encode()
+    if not key:  # a pipeline sets a variable that nobody has defined to nothing
+        return {}
+    if len(key) < _SHORTEST_KEY:
+        raise pytest.UsageError(
+            f"{SECRETS_KEY} has {len(key)} characters: secrets could be guessed from their digests; use at least {_SHORTEST_KEY}"
+        )
+
+    def digest(*of: str) -> str:
+        return hmac.new(key, json.dumps([loaded.sha256, *of]).encode(), hashlib.sha256).hexdigest()[:32]
+
+    values = {name: digest(name, value) for name, value in loaded.values if name in loaded.secrets}
+    return {SECRETS_KEY: digest(SECRETS_KEY), **dict(sorted(values.items()))}

@@ -256,6 +256,44 @@ def test_shards_of_other_runs_are_refused(sharded: Project) -> None:
     refused("the inventory file of shard 1 and shard 3 differ", shards / "3-of-3")
 
 
+def test_other_secrets_are_another_run_where_a_key_can_tell(project: Project, monkeypatch) -> None:
+    project.suite(SUITE)
+    project.inventory(
+        "name: prod\nload: {target: {host: a.example.com}, endpoints: [{path: /}], peak_per_second: 1,\n"
+        "       auth: {user: x, password: env:LOGS}}\n"
+    )
+    monkeypatch.setenv("LOGS", "s3cret-one")
+    shards, key = place(project) / "shards", "a-word-that-all-shards-have"
+
+    def ran(which: str, secret: str, word: str = "") -> None:
+        given = {"DEPLOYGATE_SHARDS_KEY": word} if word else {}
+        done = shard(project, which, "--fresh", LOGS=secret, **given)
+        assert done.code == 0, done.text
+        for journal in shards.rglob(FILE):
+            assert not any(value in journal.read_text() for value in (key, "s3cret"))
+
+    def merged() -> tuple[int, str]:
+        done = merge(project, shards)
+        return done.code, done.text
+
+    ran("1/2", "s3cret-one", key)
+    ran("2/2", "s3cret-two", key)
+    code, text = merged()
+    assert (code, "the values of env:LOGS of shard 1 and shard 2 differ" in text) == (4, True), text
+    ran("2/2", "s3cret-one", key + "!")
+    code, text = merged()
+    assert (code, "the values of DEPLOYGATE_SHARDS_KEY of shard 1" in text) == (4, True), text
+    ran("2/2", "s3cret-one", key)
+    code, text = merged()
+    assert (code, "not compared" in text) == (0, False), text
+    ran("2/2", "s3cret-two")
+    code, text = merged()
+    assert (code, "shard 1 has DEPLOYGATE_SHARDS_KEY and shard 2 has not" in text) == (4, True), text
+    ran("1/2", "s3cret-one")
+    code, text = merged()
+    assert (code, "the value of a secret was not compared between the shards" in text) == (0, True), text
+
+
 def test_evidence_outside_of_a_shards_folder_is_neither_read_nor_written(sharded: Project) -> None:
     secret = sharded.path / "secret.json"
     secret.write_text("{}")

@@ -91,3 +91,20 @@ def test_other_values_of_references_are_another_setting_but_secrets_are_not():
 def test_durations_without_a_journal_are_refused(tmp_path):
     with pytest.raises(pytest.UsageError, match="there is no journal of a run"):
         read_shard("1/2", tmp_path, LOADED, {})
+
+
+KEY = "a-word-that-all-shards-have"
+
+
+def test_secrets_are_compared_by_keyed_digests_only():
+    mine = shard("1/2", DEPLOYGATE_SHARDS_KEY=KEY).secrets
+    token = SimpleNamespace(**{**vars(LOADED), "values": (("env:HOST", "db1"), ("env:PASSWORD", "anders"))})
+    theirs = read_shard("2/2", None, token, {"DEPLOYGATE_SHARDS_KEY": KEY}).secrets
+    assert set(mine) == set(theirs) == {"env:PASSWORD", "DEPLOYGATE_SHARDS_KEY"}
+    assert mine["env:PASSWORD"] != theirs["env:PASSWORD"]
+    assert mine["DEPLOYGATE_SHARDS_KEY"] == theirs["DEPLOYGATE_SHARDS_KEY"]
+    assert shard("1/2", DEPLOYGATE_SHARDS_KEY=KEY + "!").secrets["env:PASSWORD"] != mine["env:PASSWORD"]
+    assert not any(secret in str(mine) for secret in ("geheim", KEY))
+    assert shard("1/2").secrets == shard("1/2", DEPLOYGATE_SHARDS_KEY="").secrets == {}
+    with pytest.raises(pytest.UsageError, match="has 5 characters: secrets could be guessed"):
+        shard("1/2", DEPLOYGATE_SHARDS_KEY="short")

@@ -205,3 +205,41 @@ class ServerHistogram:
     appeared: tuple[Scrape, ...] = ()
     new: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """What wrk2 printed: how many requests were answered within each of rising times. It tells no endpoint and no second.
+
+    `rows` are (seconds, answers within them) of the `recorded` answers; wrk2 drops those of its first ten seconds. `due` are
+    the requests that were due while it recorded. `answered` are all answers, `bad_status` those of them with 400 or above.
+    `broken` counts by kind what its sockets met: how many requests that were is not known.
+    """
+
+    url: str
+    label: str
+    origin: str
+    planned: int
+    planned_s: float
+    greatest_rate: float
+    answered: int
+    lasted_s: float
+    rows: tuple[tuple[float, int], ...]
+    recorded: int
+    recorded_s: float
+    due: int
+    bad_status: int
+    broken: Mapping[str, int]
+
+    def over(self, limit_s: float) -> tuple[int, int]:
+        """Return at least and at most how many of the recorded answers took the limit or longer.
+
+        A row counts the answers up to its time: those between two rows may be on either side of a limit there.
+        """
+        under = max((within for value, within in self.rows if value < limit_s), default=0)
+        perhaps = min((within for value, within in self.rows if value >= limit_s), default=self.recorded)
+        return self.recorded - perhaps, self.recorded - under
+
+    def within(self, share: float) -> float | None:
+        """Return the time within which this share of the recorded answers came, as printed."""
+        return next((value for value, within in self.rows if within >= share * self.recorded - 1e-9), None)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -25,6 +26,7 @@ from pytest_deploygate.fields.types import (
 
 #: More than a client of one process can keep on time.
 _MOST_PER_SECOND = 50_000
+_PORTS = {"http": 80, "https": 443}
 
 
 class LatencyLimits(Section):
@@ -81,6 +83,15 @@ class LoadTarget(Section):
         """`https://host:port`, without the port if it is the scheme's default."""
         host = f"[{self.host}]" if ":" in self.host and not self.host.startswith("[") else self.host
         return f"{self.scheme}://{host}{f':{self.port}' if self.port else ''}"
+
+    def is_at(self, url: str) -> bool:
+        """Whether an address that another program requested is of this server: same scheme, host and port."""
+        try:
+            asked, own = urlsplit(url), urlsplit(self.origin)
+            ports = [one.port or _PORTS.get(one.scheme) for one in (asked, own)]
+        except ValueError:
+            return False
+        return (asked.scheme, asked.hostname, ports[0]) == (own.scheme, own.hostname, ports[1])
 
 
 class LoadEndpoint(HttpRequest):

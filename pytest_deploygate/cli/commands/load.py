@@ -9,43 +9,34 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import ValidationError
 
-from pytest_deploygate.checks.blast_radius import section as blast_section
 from pytest_deploygate.checks.data_loss.judge import writes as judge_writes
-from pytest_deploygate.checks.load import section as load_section
-from pytest_deploygate.checks.load.facts import LoadRun
+from pytest_deploygate.checks.load.facts import LoadRun, Spectrum
 from pytest_deploygate.checks.load.judge import load as judge_load
 from pytest_deploygate.checks.load.judge import regression
+from pytest_deploygate.checks.load.judge import spectrum as judge_spectrum
 from pytest_deploygate.checks.load.probe import baselines
 from pytest_deploygate.checks.load.probe.engine import Engine
-from pytest_deploygate.checks.load.probe.k6 import k6 as k6_run
 from pytest_deploygate.checks.load.probe.measure import send
-from pytest_deploygate.checks.load.section import Load, allowed
+from pytest_deploygate.checks.load.section import Load
 from pytest_deploygate.checks.load.tally import WHOLE
-from pytest_deploygate.cli.shared import load_parts, options, stops, writing
-from pytest_deploygate.cli.shared.inventories import read
+from pytest_deploygate.cli.shared import load_elsewhere, load_parts, load_plan, options, stops, writing
 from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.show import writes as show_writes
-from pytest_deploygate.cli.show.load import Live, text
+from pytest_deploygate.cli.show.load import Live, spectrum, text
 from pytest_deploygate.clients import stopping
 from pytest_deploygate.clients.budget import Budget, Ended
-from pytest_deploygate.clients.ledger import Ledger
 from pytest_deploygate.files import write_whole
-from pytest_deploygate.model import CannotTell, Judgement, Verdict, parse_duration, worst
-from pytest_deploygate.problems import nearest
+from pytest_deploygate.model import CannotTell, Judgement, Verdict, worst
 from pytest_deploygate.redaction import redact_values
 from pytest_deploygate.session.gate import plain
 
 _EXITS = {Verdict.PASS: 0, Verdict.FAIL: 1}
 _NOT_KNOWN = 21
-#: The item whose budget a load draws on.
-_ITEM = "crit.p50"
 Judged = tuple[str, str, Judgement]
 
 
@@ -86,6 +77,12 @@ Judged = tuple[str, str, Judgement]
     metavar="FILE",
     help="Send nothing: judge what k6 measured, from its --out json=FILE.",
 )
+@click.option(
+    "--wrk2",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Send nothing: judge what wrk2 printed with --latency.",
+)
 @click.option("--writes", is_flag=True, help="Write to the database in place of requests.")
 @click.option("--writers", type=click.IntRange(1, 256), metavar="N", help="Connections that write.")
 @click.option(
@@ -108,6 +105,7 @@ def load(
     part: str | None,
     parts: tuple[Path, ...],
     k6: Path | None,
+    wrk2: Path | None,
     writes: bool,
     writers: int | None,
     account: Path | None,
@@ -137,36 +135,40 @@ def load(
     deploygate load --inventory staging --part 1/2 --save part-1.json
     deploygate load --inventory staging --merge part-1.json --merge part-2.json
     deploygate load --inventory staging --k6 result.json --rate 500 --duration 60s
+    deploygate load --inventory staging --wrk2 printed.txt --rate 500 --duration 60s --endpoint start
     deploygate load --inventory staging --writes --duration 1h --rate 5000 --writers 16
     deploygate load --inventory staging --writes --account deploygate-out/local/writes-20261130T010000Z.ledger
     """
     if writes or account is not None:
         others: dict[str, object] = {"--endpoint": endpoints, "--cold": cold, "--baseline": baseline}
-        others |= {"--save": save, "--part": part, "--merge": parts, "--k6": k6}
+        others |= {"--save": save, "--part": part, "--merge": parts, "--k6": k6, "--wrk2": wrk2}
         if wrong := [name for name, value in others.items() if value]:
             raise Refused(f"{wrong[0]} is about requests and does not go with --writes")
         at = writing.target(inventory)
         raise SystemExit(_write(at, (duration, writers, rate), account, (change, out), as_json=as_json))
     if writers is not None:
         raise Refused("--writers goes with --writes only")
-    name, plan, budget = _plan(inventory, rate, duration, endpoints, cold=cold, baseline=baseline)
-    if sum(map(bool, (part, parts, k6))) > 1:
+    name, plan, budget = load_plan.planned(inventory, rate, duration, endpoints, cold=cold, baseline=baseline)
+    if sum(map(bool, (part, parts, k6, wrk2))) > 1:
         raise Refused(
-            "--part sends a part, --merge judges parts, and --k6 judges what k6 sent: give one of them"
+            "--part sends a part, --merge judges parts, --k6 and --wrk2 judge what others sent: give one of them"
         )
+    if wrk2 is not None:
+        if save or baseline:
+            raise Refused(
+                "wrk2 prints no run to save or to compare: --wrk2 does not go with --save or --baseline"
+            )
+        raise SystemExit(_printed(wrk2, plan, as_json=as_json))
     try:
         with stops.obeyed(change, out), stopping.ending():
-            run = (
-                load_parts.merge(parts)
-                if parts
-                else k6_run(k6, plan)
-                if k6
-                else _run(plan, name, budget, load_parts.of(part), live=not as_json)
-            )
-    except CannotTell as unknown:
-        raise click.ClickException(str(unknown)) from None
-    except Ended as ended:
-        click.echo(f"Error: {ended}", err=True)
+            if parts:
+                run = load_parts.merge(parts)
+            elif k6:
+                run = load_elsewhere.of_k6(k6, plan)
+            else:
+                run = _run(plan, name, budget, load_parts.of(part), live=not as_json)
+    except (CannotTell, Ended) as unknown:
+        click.echo(f"Error: {unknown}", err=True)
         raise SystemExit(_NOT_KNOWN) from None
     judged = list(_judged(run, plan))
     if save is not None:
@@ -177,6 +179,17 @@ def load(
         click.echo(text(run, judged))
     verdict = worst(judgement.verdict for _, _, judgement in judged)
     raise SystemExit(_EXITS.get(verdict, _NOT_KNOWN))
+
+
+def _printed(file: Path, plan: Load, *, as_json: bool) -> int:
+    """Judge what wrk2 printed and show it. Return the exit code."""
+    found = load_elsewhere.of_wrk2(file, plan)
+    judged = [
+        (one.endpoint, one.name, judge_spectrum.judge_spectrum(found, one))
+        for one in judge_spectrum.spectrum_criteria(plan)
+    ]
+    click.echo(json.dumps(_as_json(found, judged), indent=2) if as_json else spectrum(found, judged))
+    return _EXITS.get(worst(judgement.verdict for _, _, judgement in judged), _NOT_KNOWN)
 
 
 def _write(
@@ -195,7 +208,9 @@ def _write(
             if account is not None:
                 found = writing.account(at, account)
             else:
-                wanted = writing.planned(at, _duration(duration) if duration else None, writers, rate)
+                wanted = writing.planned(
+                    at, load_plan.duration_of(duration) if duration else None, writers, rate
+                )
                 found = writing.write(at, wanted, file)
             left = writing.left_behind(at)
     except CannotTell as unknown:
@@ -213,56 +228,6 @@ def _write(
         ) from None
     click.echo(whole if as_json else show_writes.text(found, judged, file, left))
     return _EXITS.get(judged.verdict, _NOT_KNOWN)
-
-
-def _plan(
-    inventory: str,
-    rate: float | None,
-    duration: str | None,
-    endpoints: tuple[str, ...],
-    *,
-    cold: bool,
-    baseline: Path | None,
-) -> tuple[str, Load, Budget]:
-    """Return the inventory's name, its load as changed by the command line, and its budget. Raises Refused (exit 4)."""
-    loaded = read(inventory)
-    found, name = loaded.inventory.of(load_section.Keys).load, loaded.inventory.name
-    if found is None or found.target is None:
-        raise Refused(
-            f"{loaded.file} has no `load` with a `target`; add load: {{allow: {name}, target: …, endpoints: …}}"
-        )
-    if refused := allowed(found, name):
-        raise Refused(refused)
-    changes: dict[str, Any] = {}
-    if rate is not None or duration is not None:
-        changes |= {"profile": None, "rate_per_second": rate or found.greatest_rate}
-        changes["duration"] = _duration(duration) if duration else found.duration
-    if endpoints:
-        labels = [e.label for e in found.endpoints]
-        if unknown := [e for e in endpoints if e not in labels]:
-            raise Refused(f"the inventory has no endpoint {unknown[0]!r}{nearest(unknown[0], labels)}")
-        changes["endpoints"] = [e for e in found.endpoints if e.label in endpoints]
-    if cold:
-        changes["connections"] = "cold"
-    if baseline is not None:
-        changes["baseline"] = baseline
-    # The inventory sets the cap; if it names none, its own plan is the cap.
-    cap = found.max_per_second or found.greatest_rate
-    try:
-        given = {key: getattr(found, key) for key in type(found).model_fields}
-        plan = Load.model_validate(given | {"max_per_second": cap} | changes)
-    except ValidationError as error:
-        said = "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
-        raise Refused(f"this load is refused: {said}; the inventory's `max_per_second` is the cap") from None
-    blast = loaded.inventory.of(blast_section.Keys).blast_radius or blast_section.BlastRadius()
-    return name, plan, Budget(_ITEM, Ledger(), blast.limits(_ITEM), blast.bounds)
-
-
-def _duration(given: str) -> timedelta:
-    try:
-        return parse_duration(given)
-    except ValueError as error:
-        raise Refused(f"--duration: {error}") from None
 
 
 def _run(plan: Load, name: str, budget: Budget, part: tuple[int, int] | None, *, live: bool) -> LoadRun:
@@ -323,7 +288,7 @@ def _save(run: LoadRun, file: Path) -> None:
         raise click.ClickException(f"{file} cannot be written: {error.strerror}") from None
 
 
-def _as_json(run: LoadRun, judged: list[Judged]) -> dict[str, Any]:
+def _as_json(run: LoadRun | Spectrum, judged: list[Judged]) -> dict[str, Any]:
     """Return stable keys: verdict, criteria, and the run as evidence has it."""
     found: dict[str, Any] = {
         "verdict": worst(judgement.verdict for _, _, judgement in judged).value,

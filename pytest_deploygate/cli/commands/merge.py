@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import sys
@@ -72,8 +73,13 @@ def merge(
     given += [f"--inventory={inventory}"] if inventory else []
     given += [f"--deploygate-out={out}"] if out else []
     given += [f"--ticked={ticked.absolute()}"] if ticked else []
+    # All that is read stays until the end: looking for garbage in it takes a sixth of the time.
+    gc.disable()
     run = _MergingRun(found, as_json=as_json)
-    raise SystemExit(int(pytest.main([*given, "-q"], plugins=[run])))
+    try:
+        raise SystemExit(int(pytest.main([*given, "-q"], plugins=[run])))
+    finally:
+        gc.enable()
 
 
 class _MergingRun:
@@ -97,14 +103,19 @@ class _MergingRun:
         except (pieces.Incomplete, JournalError) as error:
             return _refused(str(error), journals.Damaged.exit_code)
         code = record.decision.exit_code if record.decision else EXIT_INCOMPLETE
+        not_compared = pieces.secrets_compared(self.found)
         report = str(read.out / results.REPORT) if run.written else ""
         if self.as_json:
-            click.echo(leaving(json.dumps(_plain(record, report, code, len(self.found)), indent=1)))
+            click.echo(
+                leaving(json.dumps(_plain(record, report, code, len(self.found), not_compared), indent=1))
+            )
             return code
         number = len(self.found)
         click.echo(
             f"deploygate: {number} shards of change {read.change}, inventory {read.inventory.name}, are one record"
         )
+        if not_compared:
+            click.echo(f"deploygate: {not_compared}")
         width, colour = shutil.get_terminal_size().columns, sys.stdout.isatty()
         around = beside.look(read.out, record.provenance.journal_head)
         click.echo(
@@ -123,13 +134,14 @@ def _refused(text: str, code: int) -> int:
     return code
 
 
-def _plain(record: Record, report: str, code: int, shards: int) -> dict[str, object]:
+def _plain(record: Record, report: str, code: int, shards: int, not_compared: str) -> dict[str, object]:
     """Return what was made as `--json` prints it; the keys are stable."""
     return {
         "change": record.change,
         "inventory": record.inventory,
         "scope": record.scope,
         "shards": shards,
+        "not_compared": not_compared or None,
         "decision": record.decision.outcome.value if record.decision else None,
         "exit_code": code,
         "report": report or None,

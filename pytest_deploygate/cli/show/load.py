@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pytest_deploygate.checks.load.facts import Latencies, LoadRun
+from pytest_deploygate.checks.load.facts import Latencies, LoadRun, Spectrum
 from pytest_deploygate.checks.load.probe.engine import Engine
 from pytest_deploygate.checks.load.section import Load
 from pytest_deploygate.model import Judgement, Verdict, words_for
@@ -92,11 +92,36 @@ def text(run: LoadRun, judged: Iterable[tuple[str, str, Judgement]]) -> str:
     lines = [sent + (f"; stopped: {run.stopped}" if run.stopped else ""), _client(run), ""]
     head = f"{'':24} {'requests':>9} {'failed':>7} {'p50':>9} {'p99':>9} {'max':>9}"
     lines += [head, *(_row(found) for found in (*run.endpoints, run.whole)), ""]
+    verdicts, notes = _verdicts(judged)
+    # What another program did not tell is part of its result.
+    return "\n".join([*lines, *verdicts, *(notes if run.client.tool else [])])
+
+
+def spectrum(found: Spectrum, judged: Iterable[tuple[str, str, Judgement]]) -> str:
+    """Return what wrk2 printed, the verdicts with their reasons, and what wrk2 does not tell."""
+    verdicts, notes = _verdicts(judged)
+    p50, p99 = _ms(found.within(0.5)), _ms(found.within(0.99))
+    return "\n".join(
+        [
+            f"{found.url}: {found.answered} answers in {words_for(found.lasted_s)}, {found.recorded} of them recorded",
+            f"of those, half within {p50}, 99 % within {p99}; {found.bad_status} answers had a status of 400 or above",
+            "",
+            *verdicts,
+            *notes,
+        ]
+    )
+
+
+def _verdicts(judged: Iterable[tuple[str, str, Judgement]]) -> tuple[list[str], list[str]]:
+    """Return the lines of the verdicts, and of their notes, each once."""
+    lines: list[str] = []
+    notes: dict[str, None] = {}
     for endpoint, criterion, judgement in judged:
         mark = _MARKS.get(judgement.verdict, "?")
         lines.append(f"{mark} {judgement.verdict.value:12} {criterion} {endpoint}")
         lines.append(f"    {judgement.reason}")
-    return "\n".join(lines)
+        notes |= dict.fromkeys(judgement.notes)
+    return lines, [f"  note: {note}" for note in notes]
 
 
 def _client(run: LoadRun) -> str:

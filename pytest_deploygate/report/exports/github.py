@@ -1,4 +1,4 @@
-"""GitHub's workflow commands: an annotation on the line of the checklist for each target that is not good.
+"""GitHub's workflow commands: an annotation for each target that is not good.
 
 Source: GitHub, "Workflow commands for GitHub Actions", and `escapeData`, `escapeProperty` of actions/toolkit.
 """
@@ -15,7 +15,7 @@ _COMMAND = {Severity.CRITICAL: "error", Severity.MAJOR: "error", Severity.MINOR:
 def text(record: Record) -> str:
     """Return one command a line. GitHub shows the first ten of a step, so the decision and critical items come first."""
     return "".join(
-        f"::{_COMMAND[place.severity]} file={_property(places.CHECKLIST)},line={place.line},"
+        f"::{_COMMAND[place.severity]} file={_property(place.file)},line={place.line},"
         f"title={_property(place.item)}::{_data(place.text)}\n"
         for place in places.of(record)
     )

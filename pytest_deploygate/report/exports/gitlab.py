@@ -21,7 +21,7 @@ def text(record: Record) -> str:
             "check_name": place.item,
             "fingerprint": digest,
             "severity": _SEVERITY[place.severity],
-            "location": {"path": places.CHECKLIST, "lines": {"begin": place.line}},
+            "location": {"path": place.file, "lines": {"begin": place.line}},
         }
         for digest, place in reversed(found.items())
     ]

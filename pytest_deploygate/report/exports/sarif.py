@@ -13,14 +13,13 @@ from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.files import sha256
 from pytest_deploygate.model import Finding, Severity, Verdict
 from pytest_deploygate.report import grouping, words
-from pytest_deploygate.report.exports import cases
+from pytest_deploygate.report.exports import cases, places
 from pytest_deploygate.report.leaving import cleaned
 from pytest_deploygate.report.record import Record
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVEL = {Severity.CRITICAL: "error", Severity.MAJOR: "error", Severity.MINOR: "warning"}
 _SCORE = {Severity.CRITICAL: "9.5", Severity.MAJOR: "7.0", Severity.MINOR: "3.0"}
-_CHECKLIST = "suites/checklist.md"
 
 
 def text(record: Record) -> str:
@@ -29,7 +28,7 @@ def text(record: Record) -> str:
     bad = [r for r in grouping.in_scope(known) if not cases.verdict(r).good]
     rules = [_rule(r) for r in bad] + [_decision_rule()]
     index = {rule["id"]: n for n, rule in enumerate(rules)}
-    results = [*_decision(known), *(one for r in bad for one in _results(r))]
+    results = [*_decision(known), *(one for r in bad for one in _results(known, r))]
     for result in results:
         result["ruleIndex"] = index[result["ruleId"]]
     return cases.dumped({"$schema": SCHEMA, "version": "2.1.0", "runs": [_run(known, rules, results)]})
@@ -81,20 +80,22 @@ def _decision(record: Record) -> Iterator[dict[str, Any]]:
             "kind": "fail",
             "level": "error",
             "message": {"text": said},
-            "locations": [_location(1)],
+            "locations": [_location(*places.of_decision(record))],
             "partialFingerprints": {"deploygate/v1": _digest(cases.DECISION, "")},
         }
 
 
-def _results(result: ItemResult) -> Iterator[dict[str, Any]]:
+def _results(record: Record, result: ItemResult) -> Iterator[dict[str, Any]]:
     found = cases.bad_findings(result)
     for finding in found:
-        yield _result(result, finding, finding.verdict, finding.reason)
+        yield _result(record, result, finding, finding.verdict, finding.reason)
     if not found:
-        yield _result(result, None, cases.verdict(result), result.reason)
+        yield _result(record, result, None, cases.verdict(result), result.reason)
 
 
-def _result(result: ItemResult, finding: Finding | None, verdict: Verdict, reason: str) -> dict[str, Any]:
+def _result(
+    record: Record, result: ItemResult, finding: Finding | None, verdict: Verdict, reason: str
+) -> dict[str, Any]:
     item = result.item
     target = finding.target if finding else ""
     where = f" [{target}]" if target else ""
@@ -103,7 +104,7 @@ def _result(result: ItemResult, finding: Finding | None, verdict: Verdict, reaso
         "kind": "fail",
         "level": _LEVEL[item.severity],
         "message": {"text": f"{item.id}{where}: {words.verdict(verdict)}: {reason}"},
-        "locations": [_location(item.line)],
+        "locations": [_location(*places.of_finding(record, item, finding))],
         "partialFingerprints": {"deploygate/v1": _digest(item.id, target)},
         "properties": {"verdict": verdict.value, "severity": item.severity.value, "target": target},
     }
@@ -112,11 +113,11 @@ def _result(result: ItemResult, finding: Finding | None, verdict: Verdict, reaso
     return plain
 
 
-def _location(line: int) -> dict[str, Any]:
+def _location(file: str, line: int) -> dict[str, Any]:
     return {
         "physicalLocation": {
-            "artifactLocation": {"uri": _CHECKLIST},
-            "region": {"startLine": max(line, 1)},
+            "artifactLocation": {"uri": file},
+            "region": {"startLine": line},
         }
     }
 

@@ -142,6 +142,12 @@ def test_a_script_that_calls_every_status_a_success_hides_no_failure(tmp_path, s
             "".join(json.dumps(line) + "\n" for line in request(0, 1, url="/c")),
             "GET /c, which is no endpoint",
         ),
+        (
+            "".join(json.dumps(line) + "\n" for line in request(0, 1)).replace(
+                "app.example.com", "other.example.com"
+            ),
+            "`load.target` is https://app.example.com",
+        ),
     ],
 )
 def test_what_is_not_k6s_is_said(tmp_path, text, words):

@@ -41,6 +41,7 @@ class _Request:
     """A request: when its answer came, how long it took in seconds, its status, and what k6 says was wrong with it."""
 
     at: float
+    url: str
     label: str
     took_s: float
     status: str
@@ -69,6 +70,8 @@ def k6(path: Path, load: Load) -> LoadRun:
                 f"{path}: k6 requested {request.label}, which is no endpoint of the inventory's load"
                 f"{nearest(request.label, list(at))}"
             )
+        if load.target is not None and not load.target.is_at(request.url):
+            raise CannotTell(f"{path}: k6 requested {request.url}, and `load.target` is {load.target.origin}")
     begun = sorted(((one.at - one.took_s, one) for one in requests), key=lambda pair: pair[0])
     first = begun[0][0]
     tally = Tally(labels, load.known_limits_s)
@@ -171,7 +174,7 @@ def _request(data: Mapping[str, Any], tags: Mapping[str, Any], value: float) -> 
     at = datetime.fromisoformat(_six_digits(str(data["time"]))).timestamp()
     parts = urlsplit(str(tags["url"]))
     label = f"{tags['method']} {parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
-    return _Request(at, label, value / 1000, str(tags.get("status") or ""), _failure(tags))
+    return _Request(at, str(tags["url"]), label, value / 1000, str(tags.get("status") or ""), _failure(tags))
 
 
 def _failure(tags: Mapping[str, Any]) -> str:
