@@ -49,7 +49,8 @@ WITH held AS MATERIALIZED (
   WHERE pid = pg_backend_pid() AND locktype = 'relation' AND granted AND relation >= 16384
     AND mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock'))
 SELECT jsonb_build_object(
-  'lock_timeout', (SELECT setting::int8 FROM pg_settings WHERE name = 'lock_timeout'),
+  'lock_timeout', (SELECT coalesce(min(nullif(setting::int8, 0)), 0) FROM pg_settings
+    WHERE name IN ('lock_timeout', 'statement_timeout', 'transaction_timeout')),
   'triggers_off', current_setting('session_replication_role') = 'replica',
   'locks', (SELECT jsonb_agg(jsonb_build_array(oid, mode)) FROM held),
   'changed', (SELECT jsonb_agg(jsonb_build_array(c.oid::int8, c.relfilenode::int8, format('%I.%I', n.nspname, c.relname)))
