@@ -25,6 +25,22 @@ def test_a_long_read_of_the_probe_is_no_harm(server) -> None:
     assert entry.before.median_s < 1
 
 
+def test_a_connection_that_is_open_only_after_the_probe_is_closed(server, monkeypatch) -> None:
+    """On a busy machine the first question may still be connecting when the probe has ended."""
+    with contextlib.closing(Cluster(server.database())) as cluster:
+        opened = []
+
+        def late(node):
+            opened.append(Cluster.connect(cluster, node))
+            return opened[-1]
+
+        monkeypatch.setattr(cluster, "connect", late)
+        with beside.asking(cluster) as control:
+            pass
+        assert not control()
+        assert [one.closed for one in opened] == [True]
+
+
 def test_a_server_that_is_gone_is_no_answer_and_one_that_is_back_is_asked_again(server) -> None:
     with contextlib.closing(Cluster(server.database())) as cluster, beside.asking(cluster) as control:
         assert control()

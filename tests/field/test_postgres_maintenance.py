@@ -197,6 +197,29 @@ def test_times_that_no_age_reaches(
 
 
 @pytest.mark.parametrize(
+    ("options", "off"),
+    [
+        ("autovacuum_enabled = false", True),
+        ("autovacuum_enabled = off", True),
+        ("autovacuum_enabled = 'no'", True),
+        ("autovacuum_enabled = 0", True),
+        ("fillfactor = 70, autovacuum_enabled = 'F'", True),
+        ("autovacuum_enabled", False),
+        ("autovacuum_enabled = yes", False),
+        ("fillfactor = 70", False),
+    ],
+)
+def test_a_table_that_autovacuum_leaves_alone(server: Scratch, options: str, off: bool) -> None:
+    """PostgreSQL keeps an option as it was written."""
+    server.sql("db1", f"DROP SCHEMA IF EXISTS av CASCADE; CREATE SCHEMA av; CREATE TABLE av.t (id int) WITH ({options});"
+               " GRANT USAGE ON SCHEMA av TO gate")  # fmt: skip
+    wanted = AfterLoad(schemas=["av"])
+    with closing(Cluster(server.database(replicas=None))) as cluster:
+        found = judge_after_load(left_by_load(cluster, wanted), wanted)
+    assert ("table with autovacuum switched off" in found.reason) is off, found.reason
+
+
+@pytest.mark.parametrize(
     ("made", "verdict"),
     [
         (

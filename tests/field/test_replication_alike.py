@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 
+import psycopg
 import pytest
 from places import server_folder
 from scratch_cluster import Scratch, wait
@@ -149,6 +150,23 @@ def test_an_inactive_slot_is_not_hidden_by_its_name(server: Scratch, slot: str) 
             Verdict.FAIL,
         ),
         ("ALTER ROLE ALL SET default_transaction_read_only = on", "ALTER ROLE ALL RESET ALL", Verdict.FAIL),
+        # The gate's role is read-only of its own accord, and so is everybody else.
+        (
+            "ALTER ROLE gate SET default_transaction_read_only = on; ALTER DATABASE postgres SET default_transaction_read_only = on",
+            "ALTER ROLE gate RESET ALL; ALTER DATABASE postgres RESET ALL",
+            Verdict.FAIL,
+        ),
+        (
+            "ALTER ROLE gate SET default_transaction_read_only = off; ALTER ROLE ALL SET default_transaction_read_only = on",
+            "ALTER ROLE gate RESET ALL; ALTER ROLE ALL RESET ALL",
+            Verdict.FAIL,
+        ),
+        # What is more particular counts: for this database it is off.
+        (
+            "ALTER ROLE ALL SET default_transaction_read_only = on; ALTER DATABASE postgres SET default_transaction_read_only = off",
+            "ALTER ROLE ALL RESET ALL; ALTER DATABASE postgres RESET ALL",
+            Verdict.PASS,
+        ),
         (
             "ALTER DATABASE postgres SET default_transaction_read_only = 'yes'",
             "ALTER DATABASE postgres RESET ALL",
@@ -169,25 +187,35 @@ def test_an_inactive_slot_is_not_hidden_by_its_name(server: Scratch, slot: str) 
 def test_a_primary_that_is_read_only_for_everybody(
     server: Scratch, on: str, off: str, verdict: Verdict
 ) -> None:
-    server.sql("db1", on)
-    server.sql("db1", "SELECT pg_reload_conf()")
+    read_only(server, on)
     try:
-        wait(lambda: True)
         found = judged(server, "cluster")
     finally:
-        import psycopg
-
-        options = "-c default_transaction_read_only=off"
-        with psycopg.connect(
-            host="127.0.0.1",
-            port=server.ports["db1"],
-            user="postgres",
-            dbname="postgres",
-            autocommit=True,
-            options=options,
-        ) as own:
-            own.execute(off)
-            own.execute("SELECT pg_reload_conf()")
+        read_only(server, off)
     assert found.verdict is verdict, found.reason
     if verdict is Verdict.FAIL:
         assert "users cannot write" in found.reason
+
+
+def read_only(server: Scratch, change: str) -> None:
+    """Change the settings, also while they keep everybody from writing."""
+    with psycopg.connect(
+        host="127.0.0.1", port=server.ports["db1"], user="postgres", dbname="postgres", autocommit=True,
+        options="-c default_transaction_read_only=off",
+    ) as own:  # fmt: skip
+        for each in change.split("; "):
+            own.execute(each.encode())
+        own.execute("SELECT pg_reload_conf()")
+
+
+def test_what_the_gates_own_role_hides_and_who_else_is_read_only_is_noted(server: Scratch) -> None:
+    server.sql("db1", "CREATE ROLE app LOGIN; CREATE ROLE reports LOGIN")
+    try:
+        read_only(server, "ALTER ROLE gate SET default_transaction_read_only = on; ALTER ROLE app SET default_transaction_read_only = 'yes'; "
+                  "ALTER ROLE reports SET default_transaction_read_only = off")  # fmt: skip
+        found = judged(server, "cluster")
+    finally:
+        read_only(server, "ALTER ROLE gate RESET ALL; DROP ROLE app; DROP ROLE reports")
+    assert found.verdict is Verdict.PASS, found.reason
+    assert any("which hides that of the server" in note for note in found.notes), found.notes
+    assert any("read_only is on for app, which cannot write" in note for note in found.notes), found.notes

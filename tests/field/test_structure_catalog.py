@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,9 @@ from pytest_deploygate.model import Judgement, Verdict
 
 SETUP = """
 DROP SCHEMA IF EXISTS s CASCADE; DROP SERVER IF EXISTS far CASCADE; DROP PUBLICATION IF EXISTS p;
-DROP PUBLICATION IF EXISTS q; DROP EVENT TRIGGER IF EXISTS e;
+DROP PUBLICATION IF EXISTS q; ALTER ROLE gate RESET ALL; ALTER DATABASE postgres RESET ALL; DROP EVENT TRIGGER IF EXISTS e;
 DO $$ BEGIN CREATE ROLE s_app; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+ALTER ROLE s_app RESET ALL; ALTER ROLE s_app IN DATABASE postgres RESET ALL;
 REVOKE CREATE ON DATABASE postgres FROM PUBLIC, s_app;
 ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM PUBLIC, s_app;
 CREATE SCHEMA s;
@@ -51,6 +53,16 @@ CREATE FOREIGN TABLE s.ft (id int OPTIONS (column_name 'number')) SERVER far OPT
 CREATE FUNCTION s.seen() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
 CREATE EVENT TRIGGER e ON ddl_command_end WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION s.seen();
 CREATE PUBLICATION p FOR TABLE s.t, s.r;
+CREATE TABLE s.child () INHERITS (s.t);
+CREATE SEQUENCE s.seq OWNED BY s.t.id;
+CREATE TYPE s.mood AS ENUM ('a', 'b');
+CREATE OPERATOR s.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq, COMMUTATOR = OPERATOR(s.===));
+CREATE CAST (s.mood AS int) WITH INOUT;
+CREATE COLLATION s.col (provider = icu, locale = 'de');
+CREATE TEXT SEARCH CONFIGURATION s.words (COPY = english);
+CREATE TEXT SEARCH DICTIONARY s.stems (TEMPLATE = snowball, language = german);
+ALTER DATABASE postgres SET search_path = s, public; ALTER ROLE s_app SET timezone = 'Asia/Tokyo';
+ALTER DATABASE postgres SET app.key = 'very-secret-word'; ALTER DATABASE postgres SET work_mem = '5MB';
 """
 
 
@@ -121,6 +133,44 @@ def after(server: Scratch, path: Path, change: str) -> list[Judgement]:
         ("ALTER PUBLICATION p DROP TABLE s.r", "publication p: table s.r: all rows and columns expected, but missing"),
         ("ALTER PUBLICATION p SET (publish = 'insert')", "insert, update, delete, truncate expected, found insert"),
         ("ALTER PUBLICATION p SET TABLE s.t WHERE (id > 5), s.r", "found where (id > 5)"),
+        ("ALTER TABLE s.child NO INHERIT s.t", "inherits from: s.t expected, but missing"),
+        ("CREATE TABLE s.u (id int); ALTER TABLE s.child INHERIT s.u", "inherits from: s.t expected, found s.t, s.u"),
+        ("ALTER SEQUENCE s.seq OWNED BY NONE", "s.seq: owned by: s.t.id expected, but missing"),
+        ("DROP OPERATOR s.=== (int, int)", "operator s.===(integer,integer): expected, but missing"),
+        (
+            "DROP OPERATOR s.=== (int, int); CREATE OPERATOR s.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4ne)",
+            "found FUNCTION int4ne(integer,integer)",
+        ),
+        ("DROP CAST (s.mood AS int)", "cast (s.mood AS integer): expected, but missing"),
+        (
+            "DROP CAST (s.mood AS int); CREATE CAST (s.mood AS int) WITH INOUT AS IMPLICIT",
+            "INOUT expected, found INOUT IMPLICIT",
+        ),
+        ("DROP COLLATION s.col", "collation s.col: expected, but missing"),
+        (
+            "DROP COLLATION s.col; CREATE COLLATION s.col (provider = icu, locale = 'sv')",
+            "provider i locale de expected, found provider i locale sv",
+        ),
+        ("DROP TEXT SEARCH CONFIGURATION s.words", "text search configuration s.words: expected, but missing"),
+        (
+            "ALTER TEXT SEARCH CONFIGURATION s.words DROP MAPPING FOR url",
+            "text search configuration s.words: definition: parser default, mappings md5",
+        ),
+        (
+            "ALTER TEXT SEARCH DICTIONARY s.stems (language = english)",
+            "language = 'german' expected, found template snowball, language = 'english'",
+        ),
+        (
+            "ALTER DATABASE postgres SET search_path = public",
+            "database: setting search_path: s, public expected, found public",
+        ),
+        ("ALTER DATABASE postgres RESET search_path", "database: setting search_path: s, public expected, but missing"),
+        ("ALTER ROLE s_app RESET timezone", "setting TimeZone of s_app: Asia/Tokyo expected, but missing"),
+        ("ALTER DATABASE postgres RESET app.key", "setting app.key: (set) expected, but missing"),
+        (
+            "ALTER ROLE s_app IN DATABASE postgres SET search_path = ''",
+            'setting search_path of s_app in this database: not expected, found ""',
+        ),
     ],
 )  # fmt: skip
 def test_a_change_is_seen(server: Scratch, snapshot: Path, change: str, words: str) -> None:
@@ -140,7 +190,8 @@ def test_a_change_is_seen(server: Scratch, snapshot: Path, change: str, words: s
             "partition s.l_jp FOR VALUES IN ('jp')",
         ),
         ("CREATE PUBLICATION q FOR TABLE s.t", "publication q is not in the snapshot"),
-        ("ALTER DATABASE postgres SET work_mem = '5MB';; ALTER DATABASE postgres RESET work_mem", ""),
+        ("ALTER DATABASE postgres SET work_mem = '9MB'", ""),
+        ("ALTER DATABASE postgres SET app.key = 'another'; ALTER ROLE gate SET search_path = public", ""),
     ],
 )
 def test_what_is_no_change_passes(server: Scratch, snapshot: Path, change: str, note: str) -> None:
@@ -164,16 +215,18 @@ def test_a_password_of_a_mapping_is_not_in_the_file(snapshot: Path) -> None:
     assert "very-secret-word" not in snapshot.read_text()
 
 
-def test_a_snapshot_of_the_earlier_format_is_compared_as_far_as_it_goes(
-    server: Scratch, snapshot: Path, tmp_path: Path
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_snapshot_of_an_earlier_format_is_compared_as_far_as_it_goes(
+    server: Scratch, snapshot: Path, tmp_path: Path, number: int
 ) -> None:
     server.sql("db1", SETUP)
     new = load_snapshot(snapshot)
-    old = json.loads(snapshot.read_text()) | {"format": "deploygate-snapshot/1"}
-    expected = type(new)(**{n: getattr(new, n) for n in vars(new) if n != "first_format"}, first_format=True)
+    old = json.loads(snapshot.read_text()) | {"format": f"deploygate-snapshot/{number}"}
+    expected = replace(new, format=number)
     old["others"] = {n: dict(a) for n, a in expected.comparable_objects(new.others).items()}
     old["relations"] = {n: dict(expected.comparable(a)) for n, a in new.relations.items()}
-    assert "database" not in old["others"]
+    assert ("database" in old["others"]) is (number == 2)
+    assert not [name for name in old["others"] if name.startswith(("operator ", "cast "))]
     (tmp_path / "old.json").write_text(json.dumps(old))
     found = judged(server, tmp_path / "old.json")
     assert {j.verdict for j in found} == {Verdict.PASS}

@@ -91,7 +91,10 @@ class Repository:
 
 @dataclass(frozen=True)
 class Verified:
-    """The newest full backup and the result of the tool's own check; None if there is nothing to check."""
+    """The newest full backup and the result of the tool's own check; None if there is nothing to check.
+
+    `problem` is why there is no result, or what it leaves open.
+    """
 
     tool: str
     now: datetime

@@ -151,7 +151,9 @@ class Observed:
 
     `rewritten`: their file changed; `scanned`, `indexed`: read whole, or an index was built on them; `reindexed`: an
     index's file changed. `triggers_off`: session_replication_role was replica. `bare_not_null` are new columns without a default that may not be null. `lock_timeout_ms` is
-    the setting in force, 0 for none.
+    how long it may wait for a lock, by the shortest of the limits in force (lock_timeout, statement_timeout), 0 for no
+    limit. `depends_on` are tables whose rows decide what it does: a block, a function or a
+    program read them.
     """
 
     source: str
@@ -167,6 +169,7 @@ class Observed:
     renamed: tuple[str, ...] = ()
     bare_not_null: tuple[str, ...] = ()
     writes: tuple[Write, ...] = ()
+    depends_on: tuple[str, ...] = ()
     lock_timeout_ms: int = 0
     triggers_off: bool = False
     sqlstate: str = ""

@@ -112,8 +112,9 @@ class PrimaryFacts:
 
     `standbys` are all rows of the primary's pg_stat_replication, `extra` those of no expected replica;
     `streaming` names the replicas that some node of the cluster sends to. `read_only_by` is the source of
-    default_transaction_read_only (pg_settings.source), if it is on for more than the gate's own role. `marker_table` is the
-    gate's own table, which stays there without rows.
+    default_transaction_read_only (pg_settings.source), if it is on for every session; `read_only_hidden`, that the gate's
+    role has one of its own, which hides that; `read_only_roles`, others who cannot write. `marker_table` is the gate's own
+    table, which stays there without rows.
     """
 
     primary: Server
@@ -124,6 +125,8 @@ class PrimaryFacts:
     slots: tuple[Slot, ...]
     problem: str
     read_only_by: str = ""
+    read_only_hidden: bool = False
+    read_only_roles: tuple[str, ...] = ()
     marker_table: str = ""
 
 

@@ -29,16 +29,12 @@ class Amcheck:
 
 @dataclass(frozen=True)
 class Relation:
-    """One relation as it is: `aspects` is None if it does not exist; `partitions` are those that deviate.
-
-    `first_format` is true if only what a snapshot of an earlier version has was read.
-    """
+    """One relation as it is: `aspects` is None if it does not exist; `partitions` are those that deviate."""
 
     name: str
     aspects: Aspects | None
     partitions: Aspects
     server_major: int
-    first_format: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,6 @@ class Surplus:
     others: Mapping[str, Aspects]
     extensions: Mapping[str, str]
     server_major: int
-    first_format: bool = False
 
 
 def differences(expected: Aspects, found: Aspects) -> list[tuple[str, str]]:

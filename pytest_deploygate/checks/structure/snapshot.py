@@ -10,21 +10,29 @@ from typing import Any
 from pytest_deploygate.files import bounded
 from pytest_deploygate.lazy import dataclass
 
-FORMAT = "deploygate-snapshot/2"
-_FIRST = "deploygate-snapshot/1"
-#: What the first format did not have, by the beginning of a line's or an object's name.
-_NEW_LINES = (
-    "arguments",
-    "on null input",
-    "parallel",
-    "aggregate",
-    "foreign options",
-    "contents",
-    "partition ",
-    "statistics ",
-)
-_NEW_OBJECTS = ("database", "default privileges ", "foreign server ", "event trigger ", "publication ")
-
+_FORMAT = "deploygate-snapshot/"
+#: The formats that are read. The last one is written.
+_FORMATS = (1, 2, 3)
+LAST = _FORMATS[-1]
+FORMAT = f"{_FORMAT}{LAST}"
+#: What each format has that those before it have not, by the beginning of a line's or an object's name.
+_NEW_LINES = {
+    2: (
+        "arguments",
+        "on null input",
+        "parallel",
+        "aggregate",
+        "foreign options",
+        "contents",
+        "partition ",
+        "statistics ",
+    ),
+    3: ("inherits", "owned by", "setting "),
+}
+_NEW_OBJECTS = {
+    2: ("database", "default privileges ", "foreign server ", "event trigger ", "publication "),
+    3: ("operator ", "cast ", "collation ", "text search "),
+}
 
 TABLE_LIKE = ("table", "partitioned table", "view", "materialized view", "foreign table")
 
@@ -45,8 +53,8 @@ class Index:
 class Structure:
     """The contents of some schemas. `relations` and `others` (functions, types, schemas) map names to their aspects.
 
-    `children` maps a parent to what deviates in its partitions; `extensions` maps names to versions. `first_format` is
-    true for a file of an earlier version, which has fewer lines.
+    `children` maps a parent to what deviates in its partitions; `extensions` maps names to versions. `format` is the
+    number of the file's format: an earlier one has fewer lines.
     """
 
     server_major: int
@@ -56,7 +64,7 @@ class Structure:
     indexes: tuple[Index, ...]
     children: Mapping[str, Aspects] = field(default_factory=dict)
     extensions: Mapping[str, str] = field(default_factory=dict)
-    first_format: bool = False
+    format: int = LAST
 
     @property
     def table_names(self) -> list[str]:
@@ -65,12 +73,11 @@ class Structure:
 
     def comparable(self, aspects: Aspects) -> Aspects:
         """Return those of a live object's lines that this snapshot's format has."""
-        if not self.first_format:
-            return aspects
+        new = _later(_NEW_LINES, self.format)
         return {
-            name: text.partition(" OPTIONS (")[0] if name.startswith("column ") else text
+            name: text.partition(" OPTIONS (")[0] if self.format == 1 and name.startswith("column ") else text
             for name, text in aspects.items()
-            if not name.startswith(_NEW_LINES)
+            if not name.startswith(new)
         }
 
     def comparable_objects(self, others: Mapping[str, Aspects]) -> Mapping[str, Aspects]:
@@ -78,10 +85,16 @@ class Structure:
         return {
             name: self.comparable(aspects)
             for name, aspects in others.items()
-            if not (self.first_format and name.startswith(_NEW_OBJECTS))
+            if not name.startswith(_later(_NEW_OBJECTS, self.format))
         }
 
 
+def _later(new: Mapping[int, tuple[str, ...]], than: int) -> tuple[str, ...]:
+    """Return what came with the formats after one."""
+    return tuple(name for number, names in new.items() if number > than for name in names)
+
+
+_READ = {f"{_FORMAT}{number}": number for number in _FORMATS}
 _KINDS = (*TABLE_LIKE, "sequence")
 
 
@@ -98,7 +111,7 @@ def load_snapshot(path: Path) -> Structure:
         raise ValueError(f"the snapshot {path} cannot be read: {error.strerror}") from None
     except bounded.OddTextError as error:
         raise ValueError(f"the snapshot {path}, line {error.line}, {error}; {again}") from None
-    if not isinstance(document, dict) or document.get("format") not in (FORMAT, _FIRST):
+    if not isinstance(document, dict) or document.get("format") not in _READ:
         raise ValueError(f"{path} is not a snapshot of this version ({FORMAT}); {again}")
     try:
         structure = Structure(
@@ -111,7 +124,7 @@ def load_snapshot(path: Path) -> Structure:
                 for name, index in document["indexes"].items()
             ),
             extensions=_aspects(document.get("extensions", {})),
-            first_format=document["format"] == _FIRST,
+            format=_READ[document["format"]],
         )
         kinds = {name: aspects["kind"] for name, aspects in structure.relations.items()}
     except (KeyError, TypeError, AttributeError) as error:

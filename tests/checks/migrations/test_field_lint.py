@@ -51,6 +51,10 @@ INSERT INTO kinds SELECT 'a', i FROM generate_series(1, 5000) i;
 CREATE TABLE "order" (id int, "User Name" text);
 INSERT INTO "order" SELECT i, 'x' FROM generate_series(1, 5000) i;
 CREATE MATERIALIZED VIEW sums AS SELECT id, name FROM customers;
+CREATE DOMAIN used AS int;
+CREATE TABLE uses (x used);
+INSERT INTO uses SELECT i FROM generate_series(1, 5000) i;
+CREATE FUNCTION own(int) RETURNS void LANGUAGE plpgsql AS 'BEGIN UPDATE shop.orders SET note = $$x$$ WHERE id = $1; END';
 CREATE TABLE proven (x int, CONSTRAINT there CHECK (x IS NOT NULL));
 INSERT INTO proven SELECT i FROM generate_series(1, 5000) i;
 GRANT USAGE ON SCHEMA shop TO gate;
@@ -101,6 +105,10 @@ HARMFUL = {
         "CREATE DOMAIN dear AS positive;\nALTER TABLE orders ADD COLUMN p dear", "rewrites-table", "shop.orders"),
     "domain that is not null": (
         "CREATE DOMAIN given AS int NOT NULL;\nALTER TABLE orders ADD COLUMN p given DEFAULT 1", "rewrites-table", "shop.orders"),
+    "check of a domain that a large table uses": ("ALTER DOMAIN used ADD CHECK (VALUE > 0)", "scans-table", "shop.uses"),
+    "not null of such a domain": ("ALTER DOMAIN used SET NOT NULL", "scans-table", "shop.uses"),
+    "check of a domain, validated": (
+        "ALTER DOMAIN used ADD CONSTRAINT k CHECK (VALUE > 0) NOT VALID;\nALTER DOMAIN used VALIDATE CONSTRAINT k", "scans-table", "shop.uses"),
     "generated column": ("ALTER TABLE orders ADD COLUMN g int GENERATED ALWAYS AS (id * 2) STORED", "rewrites-table", "shop.orders"),
     "identity column": ("ALTER TABLE orders ADD COLUMN g int GENERATED ALWAYS AS IDENTITY", "rewrites-table", "shop.orders"),
     "volatile function of one's own": (
@@ -185,6 +193,10 @@ def test_what_is_harmful_fails(shop: Scratch, cluster: Cluster, tmp_path: Path, 
 
 HARMLESS = {
     "domain without a check": "ALTER TABLE orders ADD COLUMN p plain",
+    "check of a domain, not validated": "ALTER DOMAIN used ADD CONSTRAINT k CHECK (VALUE > 0) NOT VALID",
+    "check of a domain that no large table uses": (
+        "CREATE DOMAIN fresh AS int;\nALTER TABLE tiny ADD y fresh;\nALTER DOMAIN fresh ADD CHECK (VALUE > 0)"
+    ),
     "array of a domain with a check": "ALTER TABLE orders ADD COLUMN p positive[]",
     "domain with a check, of an empty table": "ALTER TABLE nothing ADD COLUMN p positive DEFAULT 1",
     "two transactions": "ALTER TABLE orders ADD CONSTRAINT c CHECK (total > 0) NOT VALID; ALTER TABLE orders VALIDATE CONSTRAINT c",
@@ -261,6 +273,9 @@ WAITS = {
     "reset all": "SET lock_timeout = '5s'; RESET ALL; SET search_path = shop;\nALTER TABLE orders ADD COLUMN q int",
     "later none": "SET lock_timeout = '5s'; SET lock_timeout = 0;\nALTER TABLE orders ADD COLUMN q int",
     "local that ended": "BEGIN; SET LOCAL lock_timeout = '5s'; COMMIT;\nALTER TABLE orders ADD COLUMN q int",
+    "a statement's limit that has ended": (
+        "SET statement_timeout = '5s'; RESET statement_timeout;\nALTER TABLE orders ADD COLUMN q int"
+    ),
     "local outside": "SET LOCAL lock_timeout = '5s';\nALTER TABLE orders ADD COLUMN q int",
     "rolled back": "BEGIN; SET lock_timeout = '5s'; ROLLBACK;\nALTER TABLE orders ADD COLUMN q int",
     "set_config that was local": "SELECT set_config('lock_timeout', '5s', true);\nALTER TABLE orders ADD COLUMN q int",
@@ -290,6 +305,9 @@ def test_a_timeout_that_is_not_in_force_fails(
         "BEGIN; SET LOCAL lock_timeout = '5000'; ALTER TABLE orders ADD COLUMN q int; COMMIT",
         "DO $$ BEGIN SET LOCAL lock_timeout = '5s'; ALTER TABLE shop.orders ADD COLUMN q int; END $$",
         "ALTER TABLE tiny ADD COLUMN q int",
+        # The statement ends before it has waited longer.
+        "SET statement_timeout = '5s';\nALTER TABLE orders ADD COLUMN q int",
+        "BEGIN; SET LOCAL lock_timeout = '1h'; SET LOCAL statement_timeout = '9s'; ALTER TABLE orders ADD COLUMN q int; COMMIT",
     ],
 )
 def test_a_timeout_in_force_or_a_small_table_passes(
@@ -341,6 +359,76 @@ def test_rows_that_a_rehearsal_has_not_leave_it_open(shop: Scratch, cluster: Clu
     assert "no orders" in found.reason
 
 
+DECIDED_BY_ROWS = {
+    "a block": "DO $$ BEGIN IF EXISTS (SELECT FROM orders) THEN ALTER TABLE orders ALTER id TYPE bigint; END IF; END $$;",
+    "a loop": (
+        "DO $$ DECLARE r record; BEGIN FOR r IN SELECT id FROM orders LOOP\n"
+        "UPDATE customers SET name = 'x'; END LOOP; END $$;"
+    ),
+    "a number of rows": (
+        "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ DECLARE n int; BEGIN SELECT count(*) INTO n FROM orders;\n"
+        "IF n > 5 THEN CREATE INDEX ON shop.orders (total); END IF; END $$;\nSELECT f();"
+    ),
+    "a procedure, through a view": (
+        "CREATE VIEW few AS SELECT id FROM orders WHERE id < 9;\nCREATE PROCEDURE p() LANGUAGE plpgsql AS $$ DECLARE r record;\n"
+        "BEGIN FOR r IN SELECT id FROM few LOOP DELETE FROM orders WHERE id > r.id; COMMIT; END LOOP; END $$;\nCALL p();"
+    ),
+    "a function for each row": "SELECT own(id) FROM orders;",
+    "statements made of rows": "SELECT format('ALTER TABLE orders ALTER id TYPE bigint') FROM orders LIMIT 1 \\gexec",
+    "a variable made of rows": (
+        "SELECT count(*) > 0 AS some FROM orders \\gset\n\\if :some\nALTER TABLE orders ALTER id TYPE bigint;\n\\endif"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DECIDED_BY_ROWS)
+def test_what_rows_decide_is_unknown(shop: Scratch, cluster: Cluster, tmp_path: Path, case: str) -> None:
+    """The scratch server has no rows, so nothing of it is run there; with rows each of these rewrites, locks or writes."""
+    found = judged(cluster, tmp_path, SAFE + DECIDED_BY_ROWS[case] + "\n")
+    assert found.verdict is Verdict.INCONCLUSIVE, found.reason
+    assert "[depends-on-rows] reads rows of shop.orders and goes on by them" in found.reason
+
+
+def test_what_rows_decide_is_allowed_for_one_statement(
+    shop: Scratch, cluster: Cluster, tmp_path: Path
+) -> None:
+    text = SAFE + DECIDED_BY_ROWS["a block"] + "\n" + DECIDED_BY_ROWS["a loop"] + "\n"
+    entry = {"file": "V1__m.sql", "rule": "depends-on-rows", "reason": "tried on a copy"}
+    with pytest.raises(ValueError, match="depends-on-rows is allowed for one statement"):
+        MigrationLint.model_validate({"allowed": [entry]})
+    one = entry | {"statement": "DO $$ BEGIN IF EXISTS ..."}
+    found = judged(cluster, tmp_path, text, allowed=[one])
+    assert found.verdict is Verdict.INCONCLUSIVE, found.reason
+    assert "V1__m.sql:3 [depends-on-rows]" in found.reason
+    two = entry | {"statement": "DO $$ DECLARE r record; ..."}
+    assert judged(cluster, tmp_path, text, allowed=[one, two]).verdict is Verdict.PASS
+
+
+DECIDED_WITHOUT_ROWS = {
+    "the catalog": (
+        "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_type WHERE typname = 'mood') THEN CREATE TYPE mood AS ENUM ('a'); END IF; END $$"
+    ),
+    "a table without rows": "DO $$ BEGIN IF EXISTS (SELECT FROM nothing) THEN ALTER TABLE orders ALTER id TYPE bigint; END IF; END $$",
+    "the largest number": "CREATE SEQUENCE s; SELECT setval('s', (SELECT max(id) FROM orders))",
+    "the largest number, in a block": (
+        "DO $$ BEGIN CREATE SEQUENCE s; PERFORM setval('s', (SELECT max(id) FROM orders)); END $$"
+    ),
+    "an answer that nobody reads": "SELECT count(*), coalesce(max(note), ''), now()::timestamp(3) FROM orders GROUP BY id",
+    "a copy": "CREATE TABLE copied AS SELECT id, lower(note) FROM orders",
+    "a foreign key in a block": "DO $$ BEGIN ALTER TABLE shop.tiny ADD COLUMN c int REFERENCES shop.customers; END $$",
+    "batches in a block": (
+        "DO $$ BEGIN LOOP DELETE FROM orders WHERE ctid IN (SELECT ctid FROM orders WHERE total > 3 LIMIT 100);\n"
+        "EXIT WHEN NOT FOUND; END LOOP; END $$"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DECIDED_WITHOUT_ROWS)
+def test_what_rows_do_not_decide_passes(shop: Scratch, cluster: Cluster, tmp_path: Path, case: str) -> None:
+    found = judged(cluster, tmp_path, SAFE + DECIDED_WITHOUT_ROWS[case] + ";\n")
+    assert found.verdict is Verdict.PASS, found.reason
+
+
 def test_without_a_scratch_server_it_is_only_a_reading(
     shop: Scratch, cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -378,6 +466,27 @@ def test_the_live_server_is_not_changed_and_nothing_is_left(
     assert "[drops]" in found.reason
     assert not list(scratch.iterdir())
     assert shop.sql("db1", "SELECT pg_current_wal_lsn(), count(*) FROM pg_class")[0][1] == before[0][1]
+
+
+PROGRAMS = [
+    "COPY tiny FROM PROGRAM 'echo 1';",
+    "\\! true\nSELECT 1;",
+    "DO $$ BEGIN EXECUTE $x$COPY shop.tiny FROM PROGRAM 'echo 1'$x$; END $$;",
+    "\\copy tiny from program 'echo 1'\nSELECT 1;",
+    "\\set n `echo 1`\nSELECT :n;",
+    "SELECT 1 \\g |cat",
+]
+
+
+@pytest.mark.parametrize("text", PROGRAMS)
+def test_programs_beside_the_database_are_said(
+    shop: Scratch, cluster: Cluster, tmp_path: Path, text: str
+) -> None:
+    found = judged(cluster, tmp_path, SAFE + text + "\n")
+    assert found.verdict is Verdict.INCONCLUSIVE, found.reason
+    assert "[runs-program]" in found.reason
+    allowed = [{"file": "V1__m.sql", "rule": "runs-program", "reason": "reviewed by us"}]
+    assert judged(cluster, tmp_path, SAFE + text + "\n", allowed=allowed).verdict is Verdict.PASS
 
 
 def test_triggers_that_are_off_are_said_and_hide_nothing(

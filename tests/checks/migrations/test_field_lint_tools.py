@@ -141,6 +141,25 @@ def test_python_that_asks_the_database(project: Project, cluster: Cluster) -> No
     assert "[rewrites-table]" in found.reason
 
 
+@pytest.mark.long
+def test_python_that_goes_on_by_rows(project: Project, goods: Scratch, cluster: Cluster) -> None:
+    """The rehearsal has no rows, so Python's loop over them does nothing; the version table's own rows are there."""
+    project.add("a1", None, "op.execute(\"SET lock_timeout = '5s'\")")
+    body = (
+        "for row in op.get_bind().execute(sa.text('SELECT id FROM goods LIMIT 1')):\n"
+        "        op.alter_column('goods', 'id', type_=sa.BigInteger())"
+    )
+    project.add("b2", "a1", body)
+    found = judged(cluster, project.section)
+    assert found.verdict is Verdict.INCONCLUSIVE, found.reason
+    assert "[depends-on-rows] reads rows of public.goods and goes on by them" in found.reason
+    number = (
+        'op.execute("CREATE SEQUENCE s")\n    op.execute("SELECT setval(\'s\', (SELECT max(id) FROM goods))")'
+    )
+    project.add("b2", "a1", number)
+    assert judged(cluster, project.section).verdict is Verdict.PASS
+
+
 def test_a_dependency_on_another_branch(project: Project, cluster: Cluster) -> None:
     project.add("t1", None, "op.create_table('more_goods', sa.Column('id', sa.Integer))")
     project.add("q1", None, "op.add_column('more_goods', sa.Column('n', sa.Integer))", depends="t1")

@@ -173,3 +173,13 @@ def test_what_a_statement_quotes_is_not_repeated():
     found = judged(replace(DONE, line=0, text="ALTER ROLE app PASSWORD 'hunter2'", dropped=("app.u",)))
     assert "hunter2" not in found.reason
     assert "ALTER ROLE app PASSWORD '…'" in found.reason
+
+
+def test_rows_that_decide_count_where_the_live_table_has_some():
+    found = judged(replace(DONE, tag="DO", depends_on=("app.t",)))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "[depends-on-rows] reads rows of app.t" in found.reason
+    empty = (*SIZES, Relation("app.none", 0, 0, 0))
+    assert judged(replace(DONE, tag="DO", depends_on=("app.none",)), relations=empty).verdict is Verdict.PASS
+    worse = judged(replace(DONE, depends_on=("app.t",), rewritten=("app.t",)))
+    assert worse.verdict is Verdict.FAIL

@@ -101,6 +101,41 @@ def test_read_only_in_any_writing(nodes, orders, value, read_only):
 
 
 @pytest.mark.parametrize(
+    ("on", "off", "read_only"),
+    [
+        ("ALTER SYSTEM SET default_transaction_read_only = on", "ALTER SYSTEM RESET default_transaction_read_only", True),
+        ("ALTER ROLE ALL SET default_transaction_read_only = on", "ALTER ROLE ALL RESET ALL", True),
+        ("ALTER ROLE gate SET default_transaction_read_only = on", "ALTER ROLE gate RESET ALL", False),
+    ],
+)  # fmt: skip
+def test_read_only_by_the_server_and_by_our_own_role_alone(nodes, orders, on, off, read_only):
+    nodes.sql("db1", on)
+    nodes.sql("db1", "SELECT pg_reload_conf(), pg_sleep(0.2)")
+    try:
+        found = old_side.old_side_writes(
+            fence(nodes, count="SELECT count(*) FROM orders WHERE false"), CUTOVER
+        )
+    finally:
+        with _superuser(nodes) as own:
+            own.execute("SET default_transaction_read_only = off")
+            own.execute(off)
+            own.execute("SELECT pg_reload_conf()")
+    assert found.read_only is read_only
+
+
+def test_our_own_session_cannot_write(nodes, orders):
+    """The count of the inventory is anybody's SQL."""
+    nodes.sql("db1", "ALTER DATABASE legacy SET default_transaction_read_only = off")
+    with _superuser(nodes) as connection:
+        connection.execute("GRANT ALL ON orders TO gate")
+    found = old_side.old_side_writes(
+        fence(nodes, count="WITH d AS (DELETE FROM orders RETURNING 1) SELECT count(*) FROM d WHERE %(cutover)s < now()"), CUTOVER
+    )  # fmt: skip
+    assert found.rows is None
+    assert "read-only transaction" in found.rows_problem
+
+
+@pytest.mark.parametrize(
     ("count", "cutover", "words"),
     [
         ("SELECT count(*) FROM orders", None, "is unknown"),

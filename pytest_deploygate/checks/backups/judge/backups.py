@@ -151,6 +151,8 @@ def _judge_verified(found: Verified, limit: timedelta, what: str, advice: str) -
         return Judgement(
             Verdict.INCONCLUSIVE, f"{backup.label} could not be verified: {found.problem}", tuple(readings)
         )
+    if found.problem:
+        return Judgement(Verdict.INCONCLUSIVE, f"{backup.label}: {found.problem}", tuple(readings))
     if unknown := list(_unidentified(backup, found.live)):
         return Judgement(Verdict.INCONCLUSIVE, unknown[0], tuple(readings))
     return Judgement(

@@ -9,7 +9,6 @@ copy lacks. Everything else that differs could not be compared, and is named as 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field
 from datetime import datetime
@@ -18,45 +17,11 @@ from psycopg import sql
 
 from pytest_deploygate.checks.backups.probe import contents
 from pytest_deploygate.checks.backups.probe.contents import Parts, Table
+from pytest_deploygate.checks.backups.probe.dump_listing import Listing
+from pytest_deploygate.checks.backups.probe.dump_objects import OBJECTS
 from pytest_deploygate.clients.postgres.cluster import Connection
 from pytest_deploygate.lazy import dataclass
-from pytest_deploygate.model import CannotTell
 
-_ENTRY = re.compile(r"^\d+; (\d+) (\d+) (.*)$", re.MULTILINE)
-_DATA = re.compile(r"^-- Data for Name: (.*); Type: TABLE DATA; Schema: (.*); Owner: ", re.MULTILINE)
-#: Objects that a dump holds: kind, name, definition without what a dump may write differently (grants), oid.
-OBJECTS = r"""
-WITH own AS (SELECT objid, classid FROM pg_depend WHERE deptype = 'e'),
-spaces AS (SELECT oid, nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
-relations AS (SELECT c.*, s.nspname || '.' || c.relname AS label FROM pg_class c JOIN spaces s ON s.oid = c.relnamespace
-    WHERE c.relpersistence <> 't' AND c.relkind <> 'c'
-    AND NOT EXISTS (SELECT FROM own WHERE classid = 'pg_class'::regclass AND objid = c.oid))
-SELECT CASE relkind WHEN 'i' THEN 'index' WHEN 'I' THEN 'index' WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view'
-        WHEN 'm' THEN 'materialized view' ELSE 'table' END AS kind, label AS name,
-    CASE WHEN relkind IN ('i', 'I') THEN md5(pg_get_indexdef(oid)) WHEN relkind IN ('v', 'm') THEN md5(pg_get_viewdef(oid))
-        ELSE concat_ws(' ', relkind, relpersistence, relrowsecurity) END AS definition, oid::bigint AS number
-FROM relations
-UNION ALL SELECT 'columns of', r.label, md5(string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod),
-        a.attnotnull, a.attidentity, a.attgenerated, pg_get_expr(d.adbin, d.adrelid)), ',' ORDER BY a.attname)), r.oid::bigint
-FROM relations r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
-LEFT JOIN pg_attrdef d ON d.adrelid = r.oid AND d.adnum = a.attnum
-WHERE r.relkind IN ('r', 'p', 'f') GROUP BY r.label, r.oid
-UNION ALL SELECT 'constraint', r.label || '.' || o.conname, md5(concat_ws(' ', pg_get_constraintdef(o.oid), o.convalidated)),
-    o.oid::bigint FROM pg_constraint o JOIN relations r ON r.oid = o.conrelid
-UNION ALL SELECT 'trigger', r.label || '.' || t.tgname, md5(concat_ws(' ', pg_get_triggerdef(t.oid), t.tgenabled)), t.oid::bigint
-FROM pg_trigger t JOIN relations r ON r.oid = t.tgrelid WHERE NOT t.tgisinternal
-UNION ALL SELECT 'policy', r.label || '.' || p.polname, md5(concat_ws(' ', p.polcmd, p.polpermissive,
-    pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))), p.oid::bigint
-FROM pg_policy p JOIN relations r ON r.oid = p.polrelid
-UNION ALL SELECT 'function', s.nspname || '.' || p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')',
-    md5(concat_ws(' ', p.prosrc, p.provolatile, p.proisstrict, p.prosecdef, pg_get_function_arguments(p.oid),
-    pg_get_function_result(p.oid))), p.oid::bigint FROM pg_proc p JOIN spaces s ON s.oid = p.pronamespace
-WHERE NOT EXISTS (SELECT FROM own WHERE classid = 'pg_proc'::regclass AND objid = p.oid)
-UNION ALL SELECT 'contents of', label, '', oid::bigint FROM relations WHERE relkind = 'm' AND relispopulated
-UNION ALL SELECT 'schema', nspname, '', oid::bigint FROM spaces
-UNION ALL SELECT 'extension', extname, '', oid::bigint FROM pg_extension
-UNION ALL SELECT 'large objects', 'any', '', min(oid)::bigint FROM pg_largeobject_metadata HAVING count(*) > 0
-"""
 #: By table: its ancestors (partitioned tables and INHERITS parents), and whether it belongs to an extension.
 _ANCESTORS = """
 WITH RECURSIVE up AS (SELECT inhrelid AS oid, inhparent AS parent FROM pg_inherits
@@ -71,22 +36,6 @@ WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'informat
 
 #: Kind, name, definition, oid.
 Object = tuple[str, str, str, int]
-
-
-@dataclass(frozen=True)
-class Listing:
-    """A dump's table of contents: the tables that have a data entry, by oid and by "schema name", and the newest oid.
-
-    `newest` is None where the dump names no oids (plain SQL).
-    """
-
-    data_oids: frozenset[int]
-    data_names: frozenset[str]
-    newest: int | None
-
-    def has_rows_of(self, schema: str, name: str, oid: int) -> bool:
-        """True if the dump has a data entry for a table; an empty table has one too."""
-        return oid in self.data_oids or _one_line(f"{schema} {name}") in self.data_names
 
 
 @dataclass(frozen=True)
@@ -107,24 +56,6 @@ class Findings:
     unknown: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     equal: list[str] = field(default_factory=list)
-
-
-def listing(text: str) -> Listing:
-    """Read `pg_restore --list`. Pure. Raises CannotTell if it has no entries."""
-    entries = [(int(oid), what) for _, oid, what in _ENTRY.findall(text)]
-    if not entries:
-        raise CannotTell(f"the dump's table of contents cannot be read: {' '.join(text.split())[:200]}")
-    data = [
-        (oid, what.removeprefix("TABLE DATA ")) for oid, what in entries if what.startswith("TABLE DATA ")
-    ]
-    # A line is "schema name owner"; each may contain blanks, so every way to cut off an owner is kept.
-    names = {what[: at.start()] for _, what in data for at in re.finditer(" ", what)}
-    return Listing(frozenset(oid for oid, _ in data), frozenset(names), max(oid for oid, _ in entries))
-
-
-def listing_of_script(text: str) -> Listing:
-    """Read the comments that pg_dump writes above each table's rows in a plain SQL dump. Pure."""
-    return Listing(frozenset(), frozenset(f"{schema} {name}" for name, schema in _DATA.findall(text)), None)
 
 
 def origins(connection: Connection) -> dict[str, Origin]:
@@ -250,7 +181,3 @@ def objects(
         elif mine != definition:
             found.unknown.append(f"{kind} {name} (changed since the dump, or different in it)")
     return found, count
-
-
-def _one_line(text: str) -> str:
-    return text.replace("\r", " ").replace("\n", " ")

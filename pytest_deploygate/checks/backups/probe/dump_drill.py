@@ -16,10 +16,11 @@ import psycopg
 from psycopg import sql
 
 from pytest_deploygate.checks.backups.facts import BackupSet
-from pytest_deploygate.checks.backups.probe import contents, dump_contents
+from pytest_deploygate.checks.backups.probe import contents, dump_contents, dump_listing
 from pytest_deploygate.checks.backups.probe.contents import Table
-from pytest_deploygate.checks.backups.probe.dump_contents import Findings, Listing, Origin
-from pytest_deploygate.checks.backups.probe.pg_dump import is_script
+from pytest_deploygate.checks.backups.probe.dump_contents import Findings, Origin
+from pytest_deploygate.checks.backups.probe.dump_listing import Listing, is_script
+from pytest_deploygate.checks.backups.probe.dump_objects import OBJECTS
 from pytest_deploygate.checks.backups.probe.scratch import Instance, Programs
 from pytest_deploygate.checks.backups.probe.seen import Backups
 from pytest_deploygate.clients import own_lag
@@ -36,6 +37,10 @@ _MOST = 4
 _OTHERS = """
 SELECT string_agg(datname, ', ' ORDER BY 1) FROM pg_database
 WHERE datallowconn AND NOT datistemplate AND datname NOT IN (current_database(), 'postgres')
+"""
+_HAS_SETTINGS = """
+SELECT EXISTS (SELECT FROM pg_db_role_setting
+WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())))
 """
 _SETTINGS = {
     "listen_addresses": "", "port": "5432", "unix_socket_permissions": "0700", "archive_mode": "off",
@@ -148,7 +153,9 @@ class _Comparing:
         if self.newest.database and self.newest.database != own:
             said = f"{self.newest.label} is a dump of the database {self.newest.database}, not of {own}"
             return Told("contents", said, found)
-        listed = self._listing()
+        listed = dump_listing.read(
+            self.place, f"{self.programs.folder}/pg_restore", f"{self.instance.data}.dump", self.newest.label
+        )
         scratch_bytes = self.backups.criteria.scratch.table_size if self.backups.criteria.scratch else 0
         schema = self.cluster.writes_schema or ""
         chosen = contents.choose(connection, schema, scratch_bytes)
@@ -156,7 +163,7 @@ class _Comparing:
         large = [t for t in mine if t.blocks is not None]
         known, objects = (
             dump_contents.origins(connection),
-            connection.execute(dump_contents.OBJECTS.encode()).fetchall(),
+            connection.execute(OBJECTS.encode()).fetchall(),
         )
         copied = dump_contents.parse_objects(self._ask(dump_contents.objects_script()))
         there = dump_contents.readable(copied)
@@ -169,10 +176,12 @@ class _Comparing:
         catalog, count = dump_contents.objects(objects, copied, listed, schema, {t.label for t in whole})
         wrong = [*rows.wrong, *catalog.wrong]
         others = self.cluster.value(self.cluster.primary, _OTHERS)
+        own_settings = self.cluster.value(self.cluster.primary, _HAS_SETTINGS)
         left = [
             *chosen.left_out,
             *rows.left,
             *([f"other databases: {others}"] if others else []),
+            *(["settings by ALTER DATABASE and ALTER ROLE"] if own_settings else []),
             "roles and their passwords",
         ]
         found |= {
@@ -183,16 +192,6 @@ class _Comparing:
         }  # fmt: skip
         more = f" and {len(wrong) - _MOST} more" if len(wrong) > _MOST else ""
         return Told("contents" if wrong else GOOD, "; ".join(wrong[:_MOST]) + more, found)
-
-    def _listing(self) -> Listing:
-        """Read the dump's table of contents on the scratch host. Raises CannotTell."""
-        file = f"{self.instance.data}.dump"
-        if is_script(self.newest.label):
-            unpack = "zcat" if self.newest.label.endswith(".gz") else "cat"
-            done = self.place.run("{} {} | grep -a '^-- Data for Name: '", unpack, file, timeout_s=3600)
-            return dump_contents.listing_of_script(done.output)
-        done = self.place.run("{} --list {}", f"{self.programs.folder}/pg_restore", file, timeout_s=600)
-        return dump_contents.listing(done.output or done.said)
 
     def _ask(self, text: str) -> str:
         """Run statements in the copy and return its rows. Raises CannotTell."""

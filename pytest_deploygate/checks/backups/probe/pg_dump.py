@@ -9,16 +9,17 @@ import time
 from datetime import UTC, datetime
 
 from pytest_deploygate.checks.backups.facts import BackupSet, Store, Verification
+from pytest_deploygate.checks.backups.probe import dump_listing
+from pytest_deploygate.checks.backups.probe.dump_listing import PATH, Listing, is_script
 from pytest_deploygate.checks.backups.probe.tools import free_bytes, volume_encryption
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.clients.host.place import Done, Place
 from pytest_deploygate.model import CannotTell
 
-_PATH = "PATH=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1):$PATH;"
 # One line per dump: name, size, when it was last written, when it began, the database, what is wrong with it. A dump's
 # header has the clock of the host that made it, without a zone: `date` reads it in this host's zone.
 _LIST = (
-    _PATH
+    PATH
     + r"""
 cd {} || exit 9
 command -v pg_restore >/dev/null || exit 127
@@ -46,6 +47,11 @@ for each in *.sql *.sql.gz; do
   printf '%s|%s|%s|%s|%s|%s\n' "$each" "$(stat -c %s "$each")" "$(stat -c %Y "$each")" "" "" "$bad"
 done
 """
+)
+#: Data that is not compressed says nothing of its length; the rows of a table end with two line ends (pg_dump's source).
+_CUT_OFF = (
+    'cd {} 2>/dev/null || exit 0; for each in [0-9]*.dat; do [ -f "$each" ] || continue;'
+    ' [ "$(tail -c 2 "$each" | od -An -tx1 | tr -d \' \\n\')" = 0a0a ] || echo "$each"; done'
 )
 #: A compressed dump grows when it is restored, indexes included.
 _GROWS = 8
@@ -86,13 +92,20 @@ class PgDump:
         """Read the whole dump: damage that prevents decompression is found, other damage is not."""
         began = time.monotonic()
         how = "read to its last line" if is_script(backup.label) else "pg_restore to /dev/null"
-        reading = "gzip -t {}" if backup.label.endswith(".gz") else f"{_PATH} pg_restore -f /dev/null {{}}"
+        reading = "gzip -t {}" if backup.label.endswith(".gz") else f"{PATH} pg_restore -f /dev/null {{}}"
         problem = ""
         if not backup.label.endswith(".sql"):
             done = self.place.run(reading, f"{self.folder}/{backup.label}", timeout_s=3600)
             problem = done.said if done.code else ""
+        if not problem and not is_script(backup.label):
+            cut = self.place.run(_CUT_OFF, f"{self.folder}/{backup.label}", timeout_s=600).output.split()
+            problem = f"{', '.join(cut[:3])} ends before the last line of a table's rows" if cut else ""
         # What is wrong with the whole of it is judged with the backup itself.
         return Verification(backup.label, how, (problem,) if problem else (), time.monotonic() - began)
+
+    def listing(self, backup: BackupSet) -> Listing:
+        """Return a dump's table of contents. Raises CannotTell."""
+        return dump_listing.read(self.place, "pg_restore", f"{self.folder}/{backup.label}", backup.label)
 
     def restore(self, backup: BackupSet, target: str, by: Place) -> Done:
         """Copy the dump beside `target`: it is loaded into a new server, which the drill creates there."""
@@ -106,11 +119,6 @@ class PgDump:
     def take_command(self) -> str:
         """Return the inventory's command."""
         return self.take
-
-
-def is_script(label: str) -> bool:
-    """True for a plain SQL dump, which psql loads."""
-    return label.endswith((".sql", ".sql.gz"))
 
 
 def _dump(fields: list[str]) -> BackupSet:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar, cast
 
 from pytest_deploygate.checks.backups.facts import BackupSet, Live, Repository, Verified
+from pytest_deploygate.checks.backups.probe.dump_lacking import lacking
 from pytest_deploygate.checks.backups.probe.named_tool import tool
+from pytest_deploygate.checks.backups.probe.pg_dump import PgDump
 from pytest_deploygate.checks.backups.probe.tools import Tool
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.clients.postgres.cluster import Cluster
@@ -105,6 +108,11 @@ def verified(backups: Backups, *, full: bool) -> Verified:
         return Verified(backups.tool.name, now, None, None)
     try:
         found = backups.once(f"verify {sets[-1].label}", lambda: backups.tool.verify(sets[-1]))
+        unsure = ""
+        if isinstance(backups.tool, PgDump) and backups.cluster is not None and not found.problems:
+            lacks, unsure = lacking(backups.cluster, backups.tool.listing(sets[-1]))
+            found = replace(found, problems=(lacks,) if lacks else ())
     except CannotTell as unknown:
         return Verified(backups.tool.name, now, sets[-1], None, str(unknown), backups.live())
-    return Verified(backups.tool.name, now, sets[-1], found, live=backups.live())
+    problem = f"{unsure}: made since, or left out" if unsure else ""
+    return Verified(backups.tool.name, now, sets[-1], found, problem, backups.live())

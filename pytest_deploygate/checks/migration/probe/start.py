@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+
+import psycopg
 
 from pytest_deploygate.checks.migration.facts import Slot, Started
 from pytest_deploygate.checks.migration.probe import places, tables
 from pytest_deploygate.checks.migration.section import Migration
 from pytest_deploygate.clients import stopping
-from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.clients.postgres import read_only
+from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.clients.postgres.one_moment import Ask
+from pytest_deploygate.model import CannotTell
 
 #: Transactions that have an id have written, or locked rows. Prepared ones have no session.
 _WRITERS = """
@@ -31,9 +36,10 @@ def started(postgres: Cluster, migration: Migration) -> Started:
     """Look at the source twice and at the target once. Raises CannotTell."""
     own = Cluster(migration.source.alone())
     try:
-        read_only = own.own_settings(own.primary)["default_transaction_read_only"] == "on"
-    finally:
-        own.close()
+        with contextlib.closing(own.connect(own.primary, read_only=None)) as connection:
+            kept = read_only.for_others(connection)
+    except psycopg.Error as error:
+        raise CannotTell(explain(own.primary, error)) from error
     with places.source(migration) as ask:
         before = tables.read(ask)
         writers = _writers(ask)
@@ -54,7 +60,7 @@ def started(postgres: Cluster, migration: Migration) -> Started:
     targets = [there[name] for name in moved.values() if name in there]
     return Started(
         seconds=seconds,
-        read_only=read_only,
+        read_only=bool(kept.by),
         written=tuple((name, rows) for name, rows in written if rows > 0),
         writers=writers,
         last_commit=last[0][0] if last else None,

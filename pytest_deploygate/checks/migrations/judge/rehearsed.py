@@ -10,7 +10,7 @@ from datetime import timedelta
 from pytest_deploygate.checks.migrations.facts import LintFacts, Observed, Rehearsal, Relation
 from pytest_deploygate.checks.migrations.judge import refusals
 from pytest_deploygate.checks.migrations.judge.hit import Hit
-from pytest_deploygate.checks.migrations.section.lint import MigrationLint
+from pytest_deploygate.checks.migrations.section.lint import ROWS, MigrationLint
 from pytest_deploygate.model import words_for, words_for_bytes
 
 #: Modes that keep others from writing, the strongest first; only the first keeps them from reading.
@@ -28,6 +28,12 @@ _CONCURRENTLY = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+#: Programs beside the database: of the server's host, or of psql's.
+_PROGRAM = re.compile(
+    r"\bCOPY\b[^;]*\bPROGRAM\b|\\!|\\(?:g|o|out|w|write)\s*\||\\set\s+\S+\s+`", re.IGNORECASE
+)
+_HOLDS_CODE = re.compile(r"(DO|CREATE (OR REPLACE )?(FUNCTION|PROCEDURE))\b", re.IGNORECASE)
+
 
 def hits(ran: Rehearsal, found: LintFacts, lint: MigrationLint) -> Iterator[Hit]:
     """Yield what each statement would do to a live table that is not small, and what is not known of it."""
@@ -41,6 +47,7 @@ def hits(ran: Rehearsal, found: LintFacts, lint: MigrationLint) -> Iterator[Hit]
             "live database has"
         )
         yield Hit("", 0, frozenset({"not-copied"}), text, certain=False)
+    yield from _programs(found)
     for done in ran.observed:
         sizes = _with_chunks(done, live) if without else live
         if without:
@@ -56,6 +63,13 @@ def hits(ran: Rehearsal, found: LintFacts, lint: MigrationLint) -> Iterator[Hit]
                 "and allow it",
                 certain=False,
             )  # fmt: skip
+        if rows := [n for n in done.depends_on if n in live and live[n].tree_bytes]:
+            yield _hit(
+                done, ROWS,
+                f"reads rows of {_names(rows)} and goes on by them; a rehearsal has no rows, so what it would do is unknown: "
+                f"try it on a copy with rows, then allow it (`rule: {ROWS}`, its text as `statement`)",
+                certain=False,
+            )  # fmt: skip
         if done.tag in _WRITES and any(words.startswith("auto_explain") for words in ran.left_out):
             yield _hit(
                 done,
@@ -67,6 +81,22 @@ def hits(ran: Rehearsal, found: LintFacts, lint: MigrationLint) -> Iterator[Hit]
         yield Hit(
             "", 0, frozenset({"fails"}), f"the rehearsal did not run to its end: {ran.problem}", certain=False
         )
+
+
+def _programs(found: LintFacts) -> Iterator[Hit]:
+    """Yield statements that run programs: what these do is in no log of a server."""
+    for step in found.steps:
+        text = step.statement.text if _HOLDS_CODE.match(step.statement.bare) else step.statement.bare
+        if _PROGRAM.search(text):
+            yield Hit(
+                step.file,
+                step.statement.line,
+                frozenset({"runs-program"}),
+                f"{step.file}:{step.statement.line} [runs-program] runs a program beside the database, and what that does was "
+                "not seen: review it and allow it, or load the data with the deployment's own tools",
+                certain=False,
+                statement=step.statement.text,
+            )
 
 
 def _refused_on_hypertables(done: Observed, live: dict[str, Relation]) -> Iterator[Hit]:

@@ -10,6 +10,8 @@ from pytest_deploygate.fields.types import Duration, FilePath, OptionalText, Sec
 
 #: The rule of a statement whose effect nobody knows.
 UNKNOWN = "unknown-statement"
+#: The rule of a statement that goes on by rows, which a rehearsal has not.
+ROWS = "depends-on-rows"
 
 
 class AllowedStep(Section):
@@ -21,13 +23,13 @@ class AllowedStep(Section):
     statement: OptionalText = Field(
         default=None,
         description="text of the one statement that it is for, or its beginning and `...`; left out: each of the file. "
-        "`unknown-statement` needs it: nobody has seen what another one does",
+        "`unknown-statement` and `depends-on-rows` need it: nobody has seen what another one does",
     )
 
     @model_validator(mode="after")
     def _one_statement(self) -> Self:
-        if self.rule == UNKNOWN and not self.statement:
-            raise ValueError(f"{UNKNOWN} is allowed for one statement: add `statement` with its text")
+        if self.rule in (UNKNOWN, ROWS) and not self.statement:
+            raise ValueError(f"{self.rule} is allowed for one statement: add `statement` with its text")
         return self
 
     def __str__(self) -> str:

@@ -39,7 +39,8 @@ SELECT o.name, o.relkind::text, o.relpersistence::text,
         OR pg_relation_size(o.oid) > 0 END,
     o.reltuples::float8, CASE WHEN o.relpages > 0 THEN pg_stat_get_mod_since_analyze(o.oid) ELSE 0 END,
     CASE WHEN o.relpages > 0 THEN pg_stat_get_live_tuples(o.oid) ELSE 0 END,
-    coalesce('autovacuum_enabled=false' = ANY(o.reloptions), false)
+    -- Kept as it was written: false, off, no, 0, and what begins so.
+    EXISTS (SELECT FROM pg_options_to_table(o.reloptions) WHERE option_name = 'autovacuum_enabled' AND NOT option_value::bool)
 FROM own o WHERE o.relkind IN ('r', 'p', 'm')
 """  # noqa: S608 (constants of this file)
 _NOT_VALID = f"""

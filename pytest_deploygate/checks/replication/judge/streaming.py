@@ -18,6 +18,11 @@ from pytest_deploygate.judging.own_lag import excused
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for, words_for_bytes
 
 _GRANT = "GRANT pg_monitor TO the gate's role"
+#: By the source of a setting, how it is taken back.
+_RESETS = {
+    "database": "ALTER DATABASE … RESET",
+    "global": "ALTER ROLE ALL RESET default_transaction_read_only",
+}
 
 
 def judge_cluster(measurement: PrimaryFacts, criterion: Replication) -> Judgement:
@@ -43,19 +48,27 @@ def judge_cluster(measurement: PrimaryFacts, criterion: Replication) -> Judgemen
 
 
 def _read_only(facts: PrimaryFacts) -> Judgement:
-    by = facts.read_only_by
-    reading = Reading("default_transaction_read_only", f"on ({by})" if by else "off", limit="off", ok=not by)
-    if not by:
-        return Judgement(Verdict.PASS, "", (reading,))
-    step = (
-        "ALTER DATABASE … RESET"
-        if by == "database"
-        else "ALTER SYSTEM RESET or correct postgresql.conf, then reload"
+    by, hidden, roles = facts.read_only_by, facts.read_only_hidden, facts.read_only_roles
+    name = "default_transaction_read_only"
+    reading = Reading(name, f"on ({by})" if by else "off", limit="off", ok=not by)
+    if hidden:
+        reading = Reading(name, "hidden by that of the gate's role")
+    notes: tuple[str, ...] = (
+        (f"default_transaction_read_only is on for {', '.join(roles)}, which cannot write",) if roles else ()
     )
+    if hidden:
+        notes += (
+            "the gate's role has a default_transaction_read_only of its own, which hides that of the server: ALTER ROLE … "
+            "RESET it; the gate reads in read-only transactions anyway",
+        )
+    if not by:
+        return Judgement(Verdict.PASS, "", (reading,), notes)
+    step = _RESETS.get(by, "ALTER SYSTEM RESET or correct postgresql.conf, then reload")
     return Judgement(
         Verdict.FAIL,
         f"{facts.primary.node} is the primary, but default_transaction_read_only is on (by {by}): users cannot write; {step}",
         (reading,),
+        notes,
     )
 
 

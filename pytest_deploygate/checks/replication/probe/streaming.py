@@ -25,7 +25,7 @@ from pytest_deploygate.checks.replication.facts import (
 )
 from pytest_deploygate.checks.replication.probe.servers import read_server, read_slots, read_standbys
 from pytest_deploygate.clients import own_lag, reach
-from pytest_deploygate.clients.postgres import markers
+from pytest_deploygate.clients.postgres import markers, read_only
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.clients.remembered import once
 from pytest_deploygate.fields.postgres import Node
@@ -121,6 +121,7 @@ def _observe(cluster: Cluster, patience_s: float) -> Replication:
         standby.pid for seen_on, standby in found.values() if standby and seen_on == cluster.primary.name
     }
     owned = {facts.slot.name for facts in replicas if facts.slot}
+    kept = _read_only(cluster) if servers[cluster.primary.name].writable else read_only.ReadOnly()
     whole = PrimaryFacts(
         primary=servers[cluster.primary.name],
         replicas=tuple(servers[node.name] for node in cluster.replicas),
@@ -129,24 +130,21 @@ def _observe(cluster: Cluster, patience_s: float) -> Replication:
         streaming=tuple(name for name, (_, standby) in found.items() if standby),
         slots=tuple(s for s in top.slots if s.name not in owned),
         problem=top.problem,
-        read_only_by=_read_only_by(cluster) if servers[cluster.primary.name].writable else "",
+        read_only_by=kept.by,
+        read_only_hidden=kept.hidden,
+        read_only_roles=kept.roles,
         marker_table="" if marker_problem else f"{cluster.writes_schema}.{markers.TABLE}",
     )
     return Replication(whole, replicas)
 
 
-def _read_only_by(cluster: Cluster) -> str:
-    """Return what makes every session of the primary read-only; empty if nothing does.
-
-    All other connections of ours set it themselves. That the gate's own role is read-only is a good habit.
-    """
-    query = "SELECT setting, source FROM pg_settings WHERE name = 'default_transaction_read_only'"
+def _read_only(cluster: Cluster) -> read_only.ReadOnly:
+    """Return what keeps sessions of the primary from writing. All other connections of ours set it themselves."""
     try:
         with contextlib.closing(cluster.connect(cluster.primary, read_only=None)) as connection:
-            row = connection.execute(query).fetchone()
+            return read_only.for_others(connection)
     except psycopg.Error as error:
         raise CannotTell(explain(cluster.primary, error)) from error
-    return str(row[1]) if row and row[0] == "on" and row[1] not in ("user", "database user") else ""
 
 
 def _sights(cluster: Cluster, servers: dict[str, Server]) -> dict[str, _Sight]:

@@ -13,11 +13,12 @@ from pytest_deploygate.model import Judgement, Reading, Verdict
 _MOST = 5
 # A publication more is usual while a copy or a way back is being prepared.
 _PUBLICATION = "publication "
-_FIRST_FORMAT = (
-    "the snapshot is of an earlier version, so these were not compared: privileges on the database, default privileges, "
-    "arguments of functions, STRICT, aggregates, list and hash partitions, foreign servers, event triggers, extended "
-    "statistics, publications, empty materialized views. Write it again with `deploygate snapshot`"
-)
+#: What each format of the snapshot has that those before it have not.
+_SINCE = {
+    2: "privileges on the database, default privileges, arguments of functions, STRICT, aggregates, list and hash partitions, "
+    "foreign servers, event triggers, extended statistics, publications, empty materialized views",
+    3: "inheritance, owners of sequences, settings of the database, operators, casts, collations, text search configurations",
+}
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,12 @@ def judge_surplus(found: Surplus, expected: ExpectedAll) -> Judgement:
     schemas = ", ".join(found.schemas)
     notes = _version_note(found.server_major, snapshot.server_major) + _extension_notes(found, snapshot)
     notes += tuple(f"{name} is not in the snapshot" for name in extra if name.startswith(_PUBLICATION))
-    if found.first_format:
-        notes += (_FIRST_FORMAT,)
+    lacking = [what for since, what in _SINCE.items() if since > snapshot.format]
+    if lacking:
+        notes += (
+            f"the snapshot is of an earlier version, so these were not compared: {', '.join(lacking)}. Write it again with "
+            "`deploygate snapshot`",
+        )
     if wrong:
         return Judgement(
             Verdict.FAIL, _reason(f"schema {schemas}", wrong), _readings(wrong), notes, confirmed=True

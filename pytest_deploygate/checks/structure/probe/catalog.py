@@ -138,7 +138,7 @@ def relation(cluster: Cluster, snapshot: Structure, name: str) -> Relation:
     aspects = now.relations.get(name)
     if aspects is not None:
         aspects = snapshot.comparable(aspects)
-    return Relation(name, aspects, now.children.get(name, {}), now.server_major, snapshot.first_format)
+    return Relation(name, aspects, now.children.get(name, {}), now.server_major)
 
 
 def surplus(cluster: Cluster, snapshot: Structure) -> Surplus:
@@ -146,11 +146,10 @@ def surplus(cluster: Cluster, snapshot: Structure) -> Surplus:
     now = live(cluster, snapshot.schemas)
     return Surplus(
         snapshot.schemas,
-        now.relations,
+        {name: snapshot.comparable(aspects) for name, aspects in now.relations.items()},
         snapshot.comparable_objects(now.others),
         now.extensions,
         now.server_major,
-        snapshot.first_format,
     )
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from pytest_deploygate.checks.structure.probe.catalog_small import settings_of_the_database, small_objects
 from pytest_deploygate.clients.postgres.one_moment import Ask
 
 Row = tuple[Any, ...]
@@ -101,6 +102,19 @@ GROUP BY 1, 2, 3
 _STATISTICS = """
 SELECT stxrelid::int8, n.nspname || '.' || stxname, pg_get_statisticsobjdef(e.oid)
 FROM pg_statistic_ext e JOIN pg_namespace n ON n.oid = e.stxnamespace WHERE stxrelid = ANY(%(oids)s::oid[])
+"""
+# Children of a partitioned table are its partitions, which have lines of their own.
+_PARENTS = """
+SELECT i.inhrelid::int8, string_agg(n.nspname || '.' || p.relname, ', ' ORDER BY i.inhseqno)
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace n ON n.oid = p.relnamespace
+WHERE i.inhrelid = ANY(%(oids)s::oid[]) AND NOT c.relispartition GROUP BY 1
+"""
+_OWNED = """
+SELECT d.objid::int8, n.nspname || '.' || t.relname || '.' || a.attname
+FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_class t ON t.oid = d.refobjid
+JOIN pg_namespace n ON n.oid = t.relnamespace JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
+WHERE d.objid = ANY(%(oids)s::oid[]) AND d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+  AND d.deptype IN ('a', 'i')
 """
 # Range partitions come and go with time; those of a list or by hash, and default partitions, do not.
 LASTING_PARTITIONS = """
@@ -318,14 +332,16 @@ _PARTS: tuple[tuple[str, Callable[[Row], Line]], ...] = (
     (_POLICIES, _policy),
     (_GRANTS, _grant),
     (_STATISTICS, _statistics),
+    (_PARENTS, lambda row: (int(row[0]), "inherits from", str(row[1]))),
+    (_OWNED, lambda row: (int(row[0]), "owned by", str(row[1]))),
 )
 
 
 def others(ask: Ask, schemas: Sequence[str], server_major: int) -> dict[str, dict[str, str]]:
     """Read what is not a relation, each with its lines.
 
-    These are functions, types, the schemas and the database themselves, default privileges, foreign servers, event
-    triggers and publications.
+    These are functions, types, the schemas and the database themselves with its settings, default privileges, foreign
+    servers, event triggers, publications, operators, casts, collations and text search configurations.
     """
     # Functions with an SQL-standard body (since 14) have no source text.
     body = "pg_get_function_sqlbody(p.oid)" if server_major >= 14 else "NULL"
@@ -339,7 +355,8 @@ def others(ask: Ask, schemas: Sequence[str], server_major: int) -> dict[str, dic
         schema = found.setdefault(f"schema {name}", {"owner": str(owner)})
         if grantee is not None:
             schema[f"grant to {grantee}"] = _by_name(privileges)
-    found |= _of_the_database(ask, wanted) | _publications(ask, server_major)
+    found |= _of_the_database(ask, wanted) | _publications(ask, server_major) | small_objects(ask, schemas)
+    found["database"] |= settings_of_the_database(ask)
     return dict(sorted(found.items()))
 
 

@@ -14,6 +14,7 @@ from psycopg.rows import TupleRow
 from pytest_deploygate.checks.way_back.facts import Clients, OldSideSeen
 from pytest_deploygate.checks.way_back.section.fence import Fence, OldFront
 from pytest_deploygate.clients import haproxy as haproxy_socket
+from pytest_deploygate.clients.postgres import read_only
 from pytest_deploygate.clients.postgres.cluster import explain
 from pytest_deploygate.fields.names import matches
 from pytest_deploygate.fields.postgres import Node
@@ -31,14 +32,6 @@ _WRITTEN = (
 _CLIENTS = """SELECT usename::text, coalesce(host(client_addr), 'a local socket'), coalesce(application_name, ''),
     count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = current_database()
     AND pid <> pg_backend_pid() GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT 20"""
-#: Our own session sets itself read-only, so the settings of the database and the server are queried. The database's is
-#: kept as it was written: `on`, `true`, `yes`, `1`.
-_READ_ONLY = """SELECT pg_is_in_recovery() OR EXISTS (SELECT FROM pg_db_role_setting s JOIN pg_database d
-    ON d.oid = s.setdatabase WHERE d.datname = current_database() AND s.setrole = 0
-    AND EXISTS (SELECT FROM unnest(s.setconfig) c WHERE split_part(c, '=', 1) = 'default_transaction_read_only'
-        AND split_part(c, '=', 2)::bool))
-    OR (SELECT source NOT IN ('client', 'session') AND setting = 'on' FROM pg_settings
-    WHERE name = 'default_transaction_read_only')"""
 
 
 def old_side_writes(fence: Fence, cutover: datetime | None) -> OldSideSeen:
@@ -55,6 +48,7 @@ def old_side_writes(fence: Fence, cutover: datetime | None) -> OldSideSeen:
 def _look(
     connection: psycopg.Connection[TupleRow], fence: Fence, cutover: datetime | None, where: str
 ) -> OldSideSeen:
+    kept = _read_only(connection)
     before, first = _written(connection), _rows(connection, fence, cutover)
     requests, why = _requests(fence.front)
     began = time.monotonic()
@@ -65,7 +59,7 @@ def _look(
         (name, count - before.get(name, 0)) for name, count in after.items() if count != before.get(name, 0)
     ]
     left_out = [name for name, _ in rose if any(matches(name, one) for one in fence.ignore)]
-    read_only, clients = connection.execute(_READ_ONLY).fetchone(), connection.execute(_CLIENTS).fetchall()
+    clients = connection.execute(_CLIENTS).fetchall()
     whole = isinstance(first, int) and isinstance(last, int)
     return OldSideSeen(
         where=where,
@@ -77,11 +71,19 @@ def _look(
         tables=len(after),
         reset=any(by < 0 for _, by in rose),
         over_s=round(time.monotonic() - began, 3),
-        read_only=bool(read_only and read_only[0]),
+        read_only=kept,
         clients=tuple(Clients(*row) for row in clients),
         requests=again - requests if again is not None and requests is not None else None,
         front_problem=why or why_again,
     )
+
+
+def _read_only(connection: psycopg.Connection[TupleRow]) -> bool:
+    """Return whether clients cannot write, then make our own session read-only, which would have hidden it."""
+    recovers = connection.execute("SELECT pg_is_in_recovery()").fetchone()
+    kept = bool(read_only.for_others(connection).by)
+    connection.execute("SET default_transaction_read_only = on")
+    return kept or bool(recovers and recovers[0])
 
 
 def _connect(fence: Fence) -> psycopg.Connection[TupleRow]:
@@ -94,7 +96,7 @@ def _connect(fence: Fence) -> psycopg.Connection[TupleRow]:
         sslmode=fence.sslmode,
         connect_timeout=_CONNECT_S,
         application_name=_NAME,
-        options=f"-c default_transaction_read_only=on -c statement_timeout={_STATEMENT_MS}",
+        options=f"-c statement_timeout={_STATEMENT_MS}",
         autocommit=True,
     )
 

@@ -1,8 +1,9 @@
-"""Which rows a plan would change, from the plans that auto_explain writes to the log."""
+"""Which rows a plan would change, and which it only reads, from the plans that auto_explain writes to the log."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,38 @@ class Target:
     conditions: tuple[str, ...]
     joined: bool
     bounded: bool
+
+
+@dataclass(frozen=True)
+class Read:
+    """A plan that changes nothing: its statement, the tables that it reads (schema, name), the functions that it calls."""
+
+    text: str
+    tables: tuple[tuple[str, str], ...]
+    calls: frozenset[str]
+
+
+#: As the server writes a call; after its keywords there is a blank.
+_CALL = re.compile(r'([\w$]+|"(?:[^"]|"")+")\(')
+#: What the checks of foreign keys ask. They read rows of their own accord, and decide nothing.
+_FOREIGN_KEYS = re.compile(r"SELECT (1 FROM ONLY|fk\.)")
+
+
+def read(record: str) -> Read | None:
+    """Return what a plan in JSON reads; None if it changes rows, reads no table, or checks a foreign key."""
+    try:
+        whole = json.loads(record)
+        nodes = list(_nodes(whole["Plan"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+    text = " ".join(str(whole.get("Query Text", "")).split()).rstrip("; ")
+    tables = tuple(
+        dict.fromkeys((n.get("Schema", ""), n["Relation Name"]) for n in nodes if "Relation Name" in n)
+    )
+    if not tables or _FOREIGN_KEYS.match(text) or any(n.get("Node Type") == "ModifyTable" for n in nodes):
+        return None
+    said = [str(value) for n in nodes for key, value in n.items() if key in ("Output", *_CONDITIONS)]
+    return Read(text, tables, frozenset(name.strip('"') for one in said for name in _CALL.findall(one)))
 
 
 def targets(record: str) -> Iterator[Target]:

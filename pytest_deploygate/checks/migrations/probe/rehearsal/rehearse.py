@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 
 _FIRST_WORDS = 60
+#: psql's commands that make statements or variables of an answer.
+_GOES_ON = re.compile(rb"\\g(exec|set)\b")
 
 
 def rehearse(
@@ -52,7 +55,7 @@ def rehearse(
         spending.leaves(f"folder {server.root}", lambda: not server.root.exists())
         spending.take(opens=0)
         copied = schema.copy(cluster, server, record)
-        watch = Watch(server, copied.database)
+        watch = Watch(server, copied.database, record)
         password = secrets.token_hex(16)
         with Relay(server.socket, password, watch.ready) as relay:
             at = runs.Address(relay.port, password, copied.database)
@@ -92,6 +95,7 @@ def _run(
     """Run everything in order, up to the first error; return what was tried, and why it did not end well."""
     ends = time.monotonic() + lint.scratch.within.total_seconds()
     sources: list[str] = []
+    watch.answers_decide = True
     if lint.command:
         watch.source = lint.command.split()[0]
         problem = runs.command(at, lint.command, lint.scratch.within.total_seconds())
@@ -113,6 +117,7 @@ def _run(
     for file in files:
         watch.source = file.name
         sources.append(file.name)
+        watch.answers_decide = bool(_GOES_ON.search(bounded.read(file, bounded.SQL)))
         problem = runs.psql(programs, at, file, lint.files_as, max(1.0, ends - time.monotonic()))
         if problem:
             return tuple(sources), f"{file.name}: {problem}"

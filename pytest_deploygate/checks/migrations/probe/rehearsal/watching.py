@@ -13,14 +13,15 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import field, replace
 from typing import Any
 
 import psycopg
 
 from pytest_deploygate.checks.migrations.facts import Held, Observed
-from pytest_deploygate.checks.migrations.probe.rehearsal.plans import Target, targets
+from pytest_deploygate.checks.migrations.probe.rehearsal.decisive import BUILT_IN, decisive
+from pytest_deploygate.checks.migrations.probe.rehearsal.plans import Read, Target, read, targets
 from pytest_deploygate.checks.migrations.probe.rehearsal.relay import Session, Turn
 from pytest_deploygate.checks.migrations.probe.rehearsal.server import MARK, Server
 from pytest_deploygate.lazy import dataclass
@@ -48,7 +49,8 @@ WITH held AS MATERIALIZED (
   WHERE pid = pg_backend_pid() AND locktype = 'relation' AND granted AND relation >= 16384
     AND mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock'))
 SELECT jsonb_build_object(
-  'lock_timeout', (SELECT setting::int8 FROM pg_settings WHERE name = 'lock_timeout'),
+  'lock_timeout', (SELECT coalesce(min(nullif(setting::int8, 0)), 0) FROM pg_settings
+    WHERE name IN ('lock_timeout', 'statement_timeout', 'transaction_timeout')),
   'triggers_off', current_setting('session_replication_role') = 'replica',
   'locks', (SELECT jsonb_agg(jsonb_build_array(oid, mode)) FROM held),
   'changed', (SELECT jsonb_agg(jsonb_build_array(c.oid::int8, c.relfilenode::int8, format('%I.%I', n.nspname, c.relname)))
@@ -115,17 +117,25 @@ class _Said:
     implied: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
+    reads: list[Read] = field(default_factory=list)
     foreign_key: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.verified or self.indexed or self.dropped or self.targets or self.foreign_key)
+        return bool(
+            self.verified or self.indexed or self.dropped or self.targets or self.reads or self.foreign_key
+        )
 
 
 class Watch:
-    """Collects what statements did. `source` is the migration that runs; `seen` pairs each with its plans' targets."""
+    """Collects what statements did. `source` is the migration that runs; `seen` pairs each with its plans' targets.
 
-    def __init__(self, server: Server, database: str) -> None:
+    `record` is the tool's table of versions, which was copied with its rows. `answers_decide`: what is selected goes to a program, or to psql's \\gexec or \\gset, which goes on by it.
+    """
+
+    def __init__(self, server: Server, database: str, record: str) -> None:
+        self._record = record
         self.source = ""
+        self.answers_decide = False
         self.seen: list[tuple[Observed, tuple[Target, ...]]] = []
         self.turns = 0
         self._server = server
@@ -133,6 +143,7 @@ class Watch:
         with server.connect(database) as connection:
             connection.execute(_INSTALL)
             rows = connection.execute(_BASE).fetchall()
+            self._harmless = frozenset(name for (name,) in connection.execute(BUILT_IN).fetchall())
             #: Whether plans are seen: auto_explain is a contrib module, which a server may lack.
             self.plans = _explained(server, database, connection)
         self._live = {
@@ -156,7 +167,7 @@ class Watch:
         for severity, message in self._log(session.pid):
             if severity == "LOG" and message.startswith("deploygate-ddl "):
                 look = json.loads(message.partition(" ")[2])
-                self._note(session, look["tag"], text, look, said)
+                self._note(session, look["tag"], turn, look, said)
                 said = _Said()
             else:
                 self._hear(said, message)
@@ -167,7 +178,7 @@ class Watch:
         elif turn.status != "E" and (said or not all(_QUIET.match(t) for t in turn.tags or ["SELECT"])):
             answer = session.ask("SELECT deploygate_rehearsal.look()")
             if answer:
-                self._note(session, tag, text, json.loads(answer[0]), said, last=True)
+                self._note(session, tag, turn, json.loads(answer[0]), said, last=True)
         if turn.status == "I":
             session.held.clear()
 
@@ -194,6 +205,7 @@ class Watch:
             said.foreign_key = True
         elif found := _PLAN.match(message):
             said.targets += targets(found[1])
+            said.reads += filter(None, [read(found[1])])
         elif message.startswith("deploygate-drop "):
             said.dropped += self._dropped(json.loads(message.partition(" ")[2]))
 
@@ -205,9 +217,10 @@ class Watch:
                 yield identity if kind == "table column" else live.name
 
     def _note(
-        self, session: Session, tag: str, text: str, look: dict[str, Any], said: _Said, *, last: bool = False
+        self, session: Session, tag: str, turn: Turn, look: dict[str, Any], said: _Said, *, last: bool = False
     ) -> None:
         """Add what one command did. `last` is the look after a message: it counts only if there is something new."""
+        text = "; ".join(turn.texts)
         locks = {(oid, mode) for oid, mode in look["locks"] or []}
         held = tuple(
             Held(self._live[oid].name, mode, (oid, mode) not in session.held)
@@ -228,15 +241,29 @@ class Watch:
             scanned += [
                 h.relation for h in held if h.new and h.mode == _ACCESS_EXCLUSIVE and h.relation in defaults
             ]
+        if tag == "ALTER DOMAIN":
+            # Each table with a column of the domain is locked to be read whole; no message says so, and nothing else locks it.
+            scanned += [h.relation for h in held if h.new]
         done = Observed(
             self.source, 0, text, tag, held, rewritten, reindexed, tuple(dict.fromkeys(scanned)),
             tuple(here[name] for name in said.indexed if name in here), tuple(said.dropped), renamed + more, bare,
             lock_timeout_ms=int(look["lock_timeout"]), triggers_off=look["triggers_off"] and tag not in ("COMMIT", "ROLLBACK"),
         )  # fmt: skip
+        done = replace(
+            done,
+            depends_on=self._named(
+                decisive(turn, said.reads, self._harmless, self._record, self.answers_decide)
+            ),
+        )
         empty = replace(done, held=(), lock_timeout_ms=0) == Observed(self.source, 0, text, tag)
         if last and empty and not said and not any(h.new for h in held):
             return
         self.seen.append((done, tuple(said.targets)))
+
+    def _named(self, tables: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+        """Return the names of live tables as the server quotes them."""
+        names = (self.quoted.get(table, "") for table in tables)
+        return tuple(dict.fromkeys(name for name in names if name in self.names))
 
     def _changed(self, changed: list[list[Any]]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
         files: list[str] = []
