@@ -116,6 +116,7 @@ class Spending:
         self._asking_since: float | None = None
         self._lag: Lag | None = None
         self._over = threading.Event()
+        self._saw = threading.Lock()
         self._began = time.monotonic()
         self._used_s = self._all_used_s = 0.0
         self._process = os.getpid()
@@ -258,7 +259,9 @@ class Spending:
         harm = self._harm
         if harm is None or self._block.ending is not None:
             return
-        if why := harm.add(time.monotonic(), took_s, wrong=wrong):
+        with self._saw:  # requests of several threads are answered at the same time
+            why = harm.add(time.monotonic(), took_s, wrong=wrong)
+        if why:
             self._harm_at = time.monotonic()
             self._block.end(Ended("harm", self._words(why)))
 

@@ -502,3 +502,21 @@ def test_time_concurrency_and_lots_of_all_probes_together():
 
 def test_without_a_limit_for_all_probes_nothing_is_said_of_them():
     assert Ledger().of_all() is None
+
+
+def test_answers_are_taken_from_many_threads_at_once():
+    """They change the same list of the last answers."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with unrecorded("infra.cdn").probe("asset") as spending:
+            spending.calm(Baseline(10, 0, 0.01))
+
+            def take(_: int) -> None:
+                for _ in range(200):
+                    spending.saw(0.01, wrong=False)
+
+            with ThreadPoolExecutor(8) as pool:
+                list(pool.map(take, range(8)))
+    finally:
+        sys.setswitchinterval(before)
