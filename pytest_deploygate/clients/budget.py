@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING
 
 from pytest_deploygate import __version__
 from pytest_deploygate.clients import stopping
-from pytest_deploygate.clients.ledger import Ledger
+from pytest_deploygate.clients.ledger import Full, Ledger
 from pytest_deploygate.clients.stopping import Ended
-from pytest_deploygate.judging.spending import UNBOUNDED, Baseline, Bounds, Harm, Limits, middle
+from pytest_deploygate.judging.spending import TOGETHER, UNBOUNDED, Baseline, Bounds, Harm, Limits, middle
 
 if TYPE_CHECKING:
     from pytest_deploygate.clients.own_lag import Lag
@@ -116,8 +116,9 @@ class Spending:
         self._asking_since: float | None = None
         self._lag: Lag | None = None
         self._over = threading.Event()
+        self._saw = threading.Lock()
         self._began = time.monotonic()
-        self._used_s = 0.0
+        self._used_s = self._all_used_s = 0.0
         self._process = os.getpid()
 
     def begin(self, block: stopping.Block) -> None:
@@ -125,6 +126,7 @@ class Spending:
         self._block, self._began = block, time.monotonic()
         self._ledger.note(self._line("begin") | {"limits": dataclasses.asdict(self.limits)})
         self._used_s = self._ledger.used(self.item, self.name)["microseconds"] / 1e6
+        self._all_used_s = self._ledger.used(*TOGETHER)["microseconds"] / 1e6
         if self._control is not None:
             self._measure_before(self._control)
             threading.Thread(target=self._watch, args=(self._control,), name="control", daemon=True).start()
@@ -152,6 +154,9 @@ class Spending:
         now = time.monotonic()
         if now - self._began + self._used_s > self.limits.seconds:
             return Ended("time", self._words(f"its {self.limits.seconds:g} seconds are used up"))
+        if now - self._began + self._all_used_s > self._ledger.together.seconds:
+            said = f"the {self._ledger.together.seconds:g} seconds of all probes together are used up"
+            return Ended("time", self._words(said))
         since, harm, lag = self._asking_since, self._harm, self._lag
         if since is None or harm is None or now - since <= harm.longest_s:
             return None
@@ -168,22 +173,20 @@ class Spending:
 
     def expects(self, received_bytes: int) -> None:
         """Raise Ended if an answer of this size is more than the budget has left: before it is asked for."""
-        used = self._ledger.used(self.item, self.name)["received_bytes"]
-        if used + received_bytes > self.limits.received_bytes:
-            limit = f"{self.limits.received_bytes:,}".replace(",", " ")
-            self._block.end(
-                Ended(
-                    "spent",
-                    self._words(
-                        f"{received_bytes} bytes would come, more than the {limit} bytes received of its budget"
-                    ),
-                )
-            )
-            self._block.check()
+        own, together = (self.item, self.name), self._ledger.together
+        for who, limits, whose in (
+            (own, self.limits, "its budget"),
+            (TOGETHER, together, "the budget of all probes together"),
+        ):
+            if self._ledger.used(*who)["received_bytes"] + received_bytes > limits.received_bytes:
+                limit = f"{limits.received_bytes:,}".replace(",", " ")
+                said = f"{received_bytes} bytes would come, more than the {limit} bytes received of {whose}"
+                self._block.end(Ended("spent", self._words(said)))
+                self._block.check()
 
     def at_once(self, wanted: int) -> int:
         """Return how many requests may be open at a time, at most as many as wanted."""
-        return max(1, min(wanted, self.limits.concurrency))
+        return max(1, min(wanted, self.limits.concurrency, self._ledger.together.concurrency))
 
     @contextlib.contextmanager
     def request(self, sent_bytes: int = 0, *, connects: bool = False) -> Iterator[Asked]:
@@ -208,8 +211,7 @@ class Spending:
             opens=opens,
         )
         if full is not None:
-            self._block.end(Ended("spent", self._words(f"{full.words} of its budget are used up")))
-            self._block.check()
+            self._used_up(full)
 
     def reserve(self, most: int) -> int:
         """Take a lot of requests, at most so many, and return how many. Raises Ended if there are none. `give_back` the rest."""
@@ -257,7 +259,9 @@ class Spending:
         harm = self._harm
         if harm is None or self._block.ending is not None:
             return
-        if why := harm.add(time.monotonic(), took_s, wrong=wrong):
+        with self._saw:  # requests of several threads are answered at the same time
+            why = harm.add(time.monotonic(), took_s, wrong=wrong)
+        if why:
             self._harm_at = time.monotonic()
             self._block.end(Ended("harm", self._words(why)))
 
@@ -292,8 +296,7 @@ class Spending:
         """Ask the service for something harmless; return how long it took and whether that was wrong."""
         full = self._ledger.spend(self.item, self.name, self.limits, requests=1, connections=self._connects)
         if full is not None:
-            self._block.end(Ended("spent", self._words(f"{full.words} of its budget are used up")))
-            self._block.check()
+            self._used_up(full)
         began = self._asking_since = time.monotonic()
         try:
             good = control()
@@ -304,6 +307,12 @@ class Spending:
         took_s = time.monotonic() - began
         self._ledger.count(self.item, self.name, wrong=int(not good))
         return took_s, not good
+
+    def _used_up(self, full: Full) -> None:
+        """Raise Ended for a limit that is used up."""
+        whose = "the budget of all probes together" if full.together else "its budget"
+        self._block.end(Ended("spent", self._words(f"{full.words} of {whose} are used up")))
+        self._block.check()
 
     def _watch(self, control: Control) -> None:
         from pytest_deploygate.clients import own_lag  # noqa: PLC0415 (only for probes with a control)
@@ -316,12 +325,8 @@ class Spending:
                 self.saw(min(took_s, lag.fair_s(began)), wrong=wrong)
 
     def _words(self, why: str) -> str:
-        key = "seconds" if "seconds" in why else ""
-        raise_it = (
-            f"; lower what it sends, or raise `blast_radius.items.{self.item}`"
-            if "budget" in why or key
-            else ""
-        )
+        key = "blast_radius.together" if "all probes" in why else f"blast_radius.items.{self.item}"
+        raise_it = f"; lower what it sends, or raise `{key}`" if "budget" in why or "seconds" in why else ""
         return f"{self.name} of {self.item} was ended: {why}{raise_it}"
 
     def _line(self, what: str) -> dict[str, object]:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_deploygate.judging.spending import Baseline, Limits, Spent
+from pytest_deploygate.judging.spending import TOGETHER, UNBOUNDED, Baseline, Limits, Spent
 from pytest_deploygate.lazy import dataclass
 
 _SLOTS, _KEY = 256, 128
@@ -46,16 +46,21 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Full:
-    """Which limit of a probe is used up, as words: `the 500 requests`."""
+    """Which limit is used up, as words: `the 500 requests`; `together`: it is one of all probes of the run."""
 
     words: str
+    together: bool = False
 
 
 class Ledger:
-    """Counters by item and probe. `path` is the file of a run; None: a file of this process and its forks alone."""
+    """Counters by item and probe. `path` is the file of a run; None: a file of this process and its forks alone.
 
-    def __init__(self, path: Path | None = None) -> None:
+    `together` are the limits of all probes of the run, which have counters of their own.
+    """
+
+    def __init__(self, path: Path | None = None, together: Limits = UNBOUNDED) -> None:
         """Open the file, and create it if no process has. Raises OSError."""
+        self.together = together
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         if path is None:
             self._counters, name = tempfile.mkstemp(prefix="deploygate-spent-")
@@ -82,37 +87,32 @@ class Ledger:
         opens: int = 0,
     ) -> Full | None:
         """Count what is about to be sent, all of it or nothing. Return which limit does not allow it."""
+        more = {"requests": requests, "connections": connections, "sent_bytes": sent_bytes}
         with self._held():
-            place = self._place(item, probe)
-            now = list(_FORM.unpack_from(self._map, place))
-            more = {"requests": requests, "connections": connections, "sent_bytes": sent_bytes}
-            for name, number in more.items():
-                # Loops that learn afterwards what they sent may be over a limit already.
-                if (number or now[_OF[name]] > getattr(limits, name)) and now[_OF[name]] + number > getattr(
-                    limits, name
-                ):
-                    return Full(f"the {getattr(limits, name):,} {_WORDS[name]}".replace(",", " "))
-            if now[_OF["received_bytes"]] >= limits.received_bytes:
-                return Full(f"the {limits.received_bytes:,} bytes received".replace(",", " "))
-            if now[_OF["microseconds"]] >= limits.seconds * 1e6:
-                return Full(f"the {limits.seconds:g} seconds")
-            if now[_OF["open"]] + opens > limits.concurrency:
-                return Full(f"the {limits.concurrency} requests at a time")
-            for name, number in more.items():
-                now[_OF[name]] += number
-            now[_OF["open"]] += opens
-            now[_OF["peak"]] = max(now[_OF["peak"]], now[_OF["open"]])
-            _FORM.pack_into(self._map, place, *now)
+            own, whole = self._place(item, probe), self._place(*TOGETHER)
+            if said := _full(self._read(own), limits, more, opens):
+                return Full(said)
+            if said := _full(self._read(whole), self.together, more, opens):
+                return Full(said, together=True)
+            for place in (own, whole):
+                now = self._read(place)
+                for name, number in more.items():
+                    now[_OF[name]] += number
+                now[_OF["open"]] += opens
+                now[_OF["peak"]] = max(now[_OF["peak"]], now[_OF["open"]])
+                _FORM.pack_into(self._map, place, *now)
         return None
 
     def reserve(self, item: str, probe: str, limits: Limits, most: int) -> int:
         """Count up to `most` requests, as many as are left; return how many."""
         with self._held():
-            place = self._place(item, probe)
-            now = list(_FORM.unpack_from(self._map, place))
-            lot = int(max(0, min(most, limits.requests - now[_OF["requests"]])))
-            now[_OF["requests"]] += lot
-            _FORM.pack_into(self._map, place, *now)
+            places = (self._place(item, probe), limits), (self._place(*TOGETHER), self.together)
+            left = [limit.requests - self._read(place)[_OF["requests"]] for place, limit in places]
+            lot = int(max(0, min(most, *left)))
+            for place, _ in places:
+                now = self._read(place)
+                now[_OF["requests"]] += lot
+                _FORM.pack_into(self._map, place, *now)
         return lot
 
     def count(
@@ -131,23 +131,32 @@ class Ledger:
     ) -> None:
         """Count what has happened."""
         with self._held():
-            place = self._place(item, probe)
-            now = list(_FORM.unpack_from(self._map, place))
-            now[_OF["requests"]] += requests
-            now[_OF["received_bytes"]] += received_bytes
-            now[_OF["sent_bytes"]] += sent_bytes
-            now[_OF["connections"]] += connections
-            now[_OF["wrong"]] += wrong
-            now[_OF["open"]] = max(0, now[_OF["open"]] - closes)
-            now[_OF["peak"]] = max(now[_OF["peak"]], peak)
-            now[_OF["largest_bytes"]] = max(now[_OF["largest_bytes"]], received_bytes)
-            now[_OF["microseconds"]] += microseconds
-            _FORM.pack_into(self._map, place, *now)
+            for place in (self._place(item, probe), self._place(*TOGETHER)):
+                now = self._read(place)
+                now[_OF["requests"]] += requests
+                now[_OF["received_bytes"]] += received_bytes
+                now[_OF["sent_bytes"]] += sent_bytes
+                now[_OF["connections"]] += connections
+                now[_OF["wrong"]] += wrong
+                now[_OF["open"]] = max(0, now[_OF["open"]] - closes)
+                now[_OF["peak"]] = max(now[_OF["peak"]], peak)
+                now[_OF["largest_bytes"]] = max(now[_OF["largest_bytes"]], received_bytes)
+                now[_OF["microseconds"]] += microseconds
+                _FORM.pack_into(self._map, place, *now)
 
     def used(self, item: str, probe: str) -> dict[str, int]:
         """Return the counters of a probe by name."""
         with self._held():
-            return dict(zip(_NAMES, _FORM.unpack_from(self._map, self._place(item, probe)), strict=True))
+            return dict(zip(_NAMES, self._read(self._place(item, probe)), strict=True))
+
+    def of_all(self) -> Spent | None:
+        """Return what all probes of the run used together; None if only their own limits count."""
+        if self.together == UNBOUNDED:
+            return None
+        used = self.used(*TOGETHER)
+        seconds = round(used["microseconds"] / 1e6, 3)
+        counted: dict[str, Any] = {name: used[name] for name in (*_WORDS, "wrong", "peak", "largest_bytes")}
+        return Spent(*TOGETHER, limits=self.together, seconds=seconds, **counted)
 
     def note(self, line: Mapping[str, Any]) -> None:
         """Append a line about how a probe began or ended, in one write. Raises OSError."""
@@ -200,6 +209,9 @@ class Ledger:
             finally:
                 fcntl.lockf(self._counters, fcntl.LOCK_UN)
 
+    def _read(self, place: int) -> list[int]:
+        return list(_FORM.unpack_from(self._map, place))
+
     def _place(self, item: str, probe: str) -> int:
         """Return where a probe's counters are. Raises ValueError if there are too many."""
         key = f"{item} {probe}".encode()[:_KEY].ljust(_KEY, b"\0")
@@ -219,3 +231,19 @@ class Ledger:
         self._map.close()
         os.close(self._counters)
         os.close(self._lines)
+
+
+def _full(now: list[int], limits: Limits, more: Mapping[str, int], opens: int) -> str:
+    """Return which limit does not allow more, as words; empty if all do."""
+    for name, number in more.items():
+        used, limit = now[_OF[name]], getattr(limits, name)
+        # Loops that learn afterwards what they sent may be over a limit already.
+        if (number or used > limit) and used + number > limit:
+            return f"the {limit:,} {_WORDS[name]}".replace(",", " ")
+    if now[_OF["received_bytes"]] >= limits.received_bytes:
+        return f"the {limits.received_bytes:,} bytes received".replace(",", " ")
+    if now[_OF["microseconds"]] >= limits.seconds * 1e6:
+        return f"the {limits.seconds:g} seconds"
+    if now[_OF["open"]] + opens > limits.concurrency:
+        return f"the {limits.concurrency} requests at a time"
+    return ""

@@ -18,6 +18,14 @@ def ledger(line: Mapping[str, Any]) -> tuple[tuple[Spent, ...], str]:
         raise JournalError(f"what active probes spent cannot be read in the journal: {error}") from None
 
 
+def of_all(line: Mapping[str, Any]) -> Spent | None:
+    """Return what all probes of a run used together; None if only their own limits counted. Raises JournalError."""
+    try:
+        return _spent(line["together"]) if line.get("together") is not None else None
+    except ODD as error:
+        raise JournalError(f"what active probes spent cannot be read in the journal: {error}") from None
+
+
 def _spent(plain: Mapping[str, Any]) -> Spent:
     before = plain["before"]
     return made(

@@ -33,6 +33,8 @@ class Limits:
         return replace(self, **{name: type(getattr(self, name))(value) for name, value in said.items()})
 
 
+#: What stands for item and probe where all probes of a run are counted together.
+TOGETHER = ("all items", "all probes together")
 #: For probes outside of a run of the gate: commands and tests, which answer for themselves.
 UNBOUNDED = Limits(10**9, 10**9, 10**15, 10**15, 10**7, 10**6)
 

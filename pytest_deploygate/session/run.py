@@ -150,7 +150,8 @@ class Run:
     def finish(self, *, interrupted: bool) -> Record:
         """Decide from the journal, journal the decision, and write the out folder's files."""
         self._know_from_workers()
-        if ledger := spending.taken(self.settings.out, self.id):
+        together = spending.together(self.settings.inventory)
+        if ledger := spending.taken(self.settings.out, self.id, together):
             self._append(SPENT, {"run": self.id, **ledger})
         if self.settings.shard is None:
             for finding in closing.findings(self.settings, self._writer.entries, self.id):

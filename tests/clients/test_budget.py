@@ -452,3 +452,71 @@ def test_an_ending_between_two_steps_of_a_thread_is_not_missed(stop_file: Path, 
     ):
         pool.submit(wait, port).result()
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("together", "words"),
+    [
+        (Limits(requests=5), "the 5 requests"),
+        (Limits(sent_bytes=500), "the 500 bytes sent"),
+        (Limits(connections=5), "the 5 connections"),
+    ],
+)
+def test_all_probes_draw_on_what_they_have_together(together: Limits, words: str):
+    """Each has enough of its own; the second one meets the limit of all, and the ledger has the sum."""
+    ledger = Ledger(together=together)
+    with Budget("infra.cdn", ledger).probe("asset", unwatched="a test") as spending:
+        send(spending, 3)
+    with pytest.raises(Ended) as ended, Budget("sec.waf", ledger).probe("corpus", unwatched="a test") as more:
+        send(more, 3)
+    assert ended.value.how == "spent"
+    assert f"corpus of sec.waf was ended: {words} of the budget of all probes together are used up" in str(
+        ended.value
+    )
+    assert "raise `blast_radius.together`" in str(ended.value)
+    whole = ledger.of_all()
+    assert whole is not None
+    assert (whole.requests, whole.connections, whole.sent_bytes) == (5, 5, 500)
+
+
+def send(spending, number: int) -> None:
+    for _ in range(number):
+        with spending.request(100, connects=True) as asked:
+            asked.answered(10)
+
+
+def test_time_concurrency_and_lots_of_all_probes_together():
+    ledger = Ledger(together=Limits(requests=7, concurrency=3, seconds=0.3))
+    with Budget("crit.p50", ledger).probe("load") as load:
+        assert load.at_once(64) == 3
+        assert load.reserve(5) == 5
+        load.give_back(1)
+    with Budget("sec.waf", ledger).probe("corpus") as corpus:
+        assert corpus.reserve(9) == 3
+    with (
+        pytest.raises(Ended, match=r"the 0\.3 seconds of all probes together"),
+        Budget("db.restore", ledger).probe("restore"),
+    ):
+        time.sleep(20)
+
+
+def test_without_a_limit_for_all_probes_nothing_is_said_of_them():
+    assert Ledger().of_all() is None
+
+
+def test_answers_are_taken_from_many_threads_at_once():
+    """They change the same list of the last answers."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with unrecorded("infra.cdn").probe("asset") as spending:
+            spending.calm(Baseline(10, 0, 0.01))
+
+            def take(_: int) -> None:
+                for _ in range(200):
+                    spending.saw(0.01, wrong=False)
+
+            with ThreadPoolExecutor(8) as pool:
+                list(pool.map(take, range(8)))
+    finally:
+        sys.setswitchinterval(before)

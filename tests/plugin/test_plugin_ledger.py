@@ -116,3 +116,16 @@ def test_a_stop_is_made_and_removed_by_the_command(guarded):
     assert guarded.verdict("b.tables") == "pass"
     wrong = forked.run("pytest_deploygate", ["stop", "--change", "lcal"], cwd=guarded.path)
     assert wrong.returncode == 4
+
+
+def test_the_section_limits_all_probes_together(guarded):
+    guarded.inventory("name: prod\nblast_radius: {together: {requests: 12}}\n")
+    guarded.suite(PROBE.format(more="pass"))
+    guarded.run()
+    assert guarded.verdict("b.tables") == "inconclusive"
+    assert "the 12 requests of the budget of all probes together are used up" in guarded.reason("b.tables")
+    assert "blast_radius.together" in guarded.reason("b.tables")
+    ledger = of_ledger(guarded)
+    assert ledger["verdict"] == "pass"
+    (told,) = [m for m in ledger["measurements"] if m["name"] == "requests of all probes together"]
+    assert told["value"] == 12

@@ -45,7 +45,11 @@ class Trace:
 
 @dataclass(frozen=True)
 class LedgerSeen:
-    """What the active probes of a run, and of the runs that it resumed, spent. `unread` says why it is not known."""
+    """What the active probes of a run, and of the runs that it resumed, spent. `unread` says why it is not known.
+
+    `together` is what all probes of a run spent, where the inventory limits that.
+    """
 
     entries: tuple[Spent, ...]
     unread: str = ""
+    together: tuple[Spent, ...] = ()

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from pytest_deploygate import checks
 from pytest_deploygate.fields.types import Duration, Given, InventoryKeys, Section, Size, Words
-from pytest_deploygate.judging.spending import Bounds, Limits
+from pytest_deploygate.judging.spending import UNBOUNDED, Bounds, Limits
 
 
 class Caps(Section):
@@ -76,6 +76,10 @@ class BlastRadius(Section):
         default=None, description="limits of the probes of every item; they only lower"
     )
     items: list[ItemCaps] = Field(default_factory=list, description="limits of the probes of single items")
+    together: Caps | None = Field(
+        default=None,
+        description="limits of all probes of a run together, besides those of each; left out: only those of each",
+    )
     errors: float = Field(
         json_schema_extra={"weaker": "larger"},
         default=Bounds().errors,
@@ -110,6 +114,11 @@ class BlastRadius(Section):
             usual = usual.lowered(lower)
         own = next((one for one in self.items if one.item == item), None)
         return usual.lowered(own.said) if own else usual
+
+    @property
+    def whole(self) -> Limits:
+        """The limits of all probes of a run together."""
+        return UNBOUNDED if self.together is None else UNBOUNDED.lowered(self.together.said)
 
     @property
     def bounds(self) -> Bounds:

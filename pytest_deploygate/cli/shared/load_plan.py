@@ -62,7 +62,7 @@ def planned(
         said = "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
         raise Refused(f"this load is refused: {said}; the inventory's `max_per_second` is the cap") from None
     blast = loaded.inventory.of(blast_section.Keys).blast_radius or blast_section.BlastRadius()
-    return name, plan, Budget(_ITEM, Ledger(), blast.limits(_ITEM), blast.bounds)
+    return name, plan, Budget(_ITEM, Ledger(together=blast.whole), blast.limits(_ITEM), blast.bounds)
 
 
 def duration_of(given: str) -> timedelta:

@@ -62,7 +62,9 @@ def target(inventory: str) -> Target:
     if isinstance(way, str):
         raise Refused(f"{loaded.file}: {way}")
     blast = loaded.inventory.of(blast_section.Keys).blast_radius or blast_section.BlastRadius()
-    return Target(name, cluster, way, found, Budget(_ITEM, Ledger(), UNBOUNDED, blast.bounds))
+    return Target(
+        name, cluster, way, found, Budget(_ITEM, Ledger(together=blast.whole), UNBOUNDED, blast.bounds)
+    )
 
 
 def planned(at: Target, duration: timedelta | None, writers: int | None, rate: float | None) -> steady.Plan:

@@ -118,6 +118,10 @@ def test_a_stop_that_our_own_lag_explains_is_unknown():
     found = stop(0.1, 1.3, lag=OwnLag(over_s=2.0, late_s=1.5))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert "may be our own delay" in found.reason
+    found = stop(0.1, None, lag=OwnLag(over_s=5.0, late_s=4.5))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "a socket: the stop had not ended it after 5 s" in found.reason
+    assert stop(0.1, None, lag=OwnLag(over_s=5.0, late_s=1.0)).verdict is Verdict.FAIL
 
 
 def test_a_stop_that_was_not_tried_is_unknown():

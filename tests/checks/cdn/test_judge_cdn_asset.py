@@ -382,6 +382,25 @@ def test_variants_with_the_same_strong_etag_are_a_note():
     assert any("the same strong ETag" in note for note in found.notes)
 
 
+def test_a_variant_that_the_cache_breaks_off_or_answers_with_an_error_of_its_own():
+    """Varnish does both, by when it notices that the origin's variant is broken."""
+    broken = Fetch(problem="its answer broke off", unreadable=True)
+    lost = Coded("gzip", (Fetch(status=503), broken, broken))
+    found = judged(measured(coded=(lost, *measured().coded[1:])))
+    assert found.verdict is Verdict.FAIL
+    assert "3 of 3 fetches got no whole answer (503, its answer broke off), while browsers do" in found.reason
+    assert "answered with 503" not in found.reason
+
+
+def test_an_error_among_good_answers_of_a_variant_is_told_as_one():
+    good = measured().coded[0]
+    some = Coded("gzip", (Fetch(status=503), *good.fetches[1:]))
+    found = judged(measured(coded=(some, *measured().coded[1:])))
+    assert found.verdict is Verdict.FAIL
+    assert "1 of " in found.reason
+    assert "answered with 503" in found.reason
+
+
 def test_an_asset_that_never_comes_whole():
     cut = Fetch(problem="its answer broke off", unreadable=True)
     found = judged(measured((cut,) * 40, warming=(cut,) * 3))

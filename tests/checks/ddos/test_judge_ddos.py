@@ -197,9 +197,16 @@ def test_forged_headers_escape():
     assert "X-Forwarded-For" not in found.reason
 
 
+def test_a_way_on_which_nothing_passes_is_closed_however_slowly_it_was_tried():
+    slow = [replace(each, sent_s=2.2 + n * 0.5) for n, each in enumerate(around("query", 2.2))]
+    slow = [replace(each, answered_s=each.sent_s + 0.002) for each in slow]
+    assert judged(trial(ways=[*slow, *around("forged", 15.0)])).verdict is Verdict.PASS
+
+
 def test_a_way_that_was_tried_too_slowly_is_unknown():
     slow = [replace(each, sent_s=2.2 + n * 0.5) for n, each in enumerate(around("query", 2.2))]
     slow = [replace(each, answered_s=each.sent_s + 0.002) for each in slow]
+    slow[0] = replace(slow[0], status=SERVED, served=True)
     found = judged(trial(ways=[*slow, *around("forged", 15.0)]))
     unknown(found, "whether another query string leads around the limit is unknown")
 
@@ -425,3 +432,49 @@ def test_a_record_counts():
     found = judge.judge(Evidence(record, "", "x.json", False, None, "prod", NOW), section())
     assert found.verdict is Verdict.PASS
     assert "on record, 2026-11-20" in found.reason
+
+
+def prolonged(*ways: Attempt) -> Judgement:
+    """A window that each request prolongs: after the burst, nothing passes for as long as somebody asks."""
+    burst = [attempt("burst", n * 0.001, SERVED if n < 11 else REFUSED) for n in range(20)]
+    asked = [attempt("sustain", 0.05 + n * 0.05, REFUSED) for n in range(40)]
+    rest = [*around("query", 2.2), *around("path", 2.5), *around("forged", 2.8)]
+    phases = {each.phase for each in ways}
+    return judged(trial(plain=[*burst, *asked], ways=[*(e for e in rest if e.phase not in phases), *ways]))
+
+
+def test_a_window_that_each_request_prolongs_passes():
+    assert prolonged().verdict is Verdict.PASS
+
+
+def test_a_window_that_was_forgotten_while_our_machine_stalled_leads_nobody_around():
+    """A second without a request, then eleven pass, forged or not, and the window is full again."""
+    late = [
+        attempt("forged", 4.0 + n * 0.01, SERVED if n < 16 else REFUSED, varied=n % 3 > 0) for n in range(40)
+    ]
+    found = prolonged(*late)
+    assert "escapes" not in found.reason
+    assert found.verdict is Verdict.PASS
+
+
+def test_a_window_that_has_let_some_through_after_a_pause_leads_nobody_around():
+    """Three streams of one HTTP/2 connection pass a third of a second after the last request."""
+    sent = [attempt("http2", 3.6 + n * 0.01, REFUSED) for n in range(3)]
+    sent += [attempt("http2", 3.95, SERVED if n < 3 else REFUSED, varied=True) for n in range(16)]
+    sent += [attempt("http2", 4.0 + n * 0.01, REFUSED) for n in range(3)]
+    found = prolonged(*sent)
+    assert "escape" not in found.reason
+    assert found.verdict is Verdict.PASS
+
+
+def test_a_way_around_a_window_is_found_beside_ordinary_requests_that_are_refused():
+    found = prolonged(*around("forged", 2.8, leads=True))
+    assert found.verdict is Verdict.FAIL
+    assert "a forged X-Forwarded-For" in found.reason
+
+
+def test_a_way_that_was_tried_only_while_the_window_was_forgotten_is_unknown():
+    late = [attempt("forged", 4.0 + n * 0.01, SERVED, varied=n % 3 > 0) for n in range(11)]
+    found = prolonged(*late, attempt("forged", 4.2, REFUSED))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "a forged address leads around the limit is unknown" in found.reason

@@ -153,8 +153,11 @@ def test_other_shares():
 
 
 def unresolved(number: int, **more: str) -> list[Attack]:
+    """Return the attacks, so many of them unresolved, of all classes and placements."""
     sent = list(attacks())
-    return [replace(each, result=Result.UNRESOLVED, **more) for each in sent[:number]] + sent[number:]
+    for place in range(number):
+        sent[place * 18] = replace(sent[place * 18], result=Result.UNRESOLVED, **more)
+    return sent
 
 
 def test_unresolved():
@@ -310,3 +313,45 @@ def test_a_record_that_is_old():
     judgement = judge.judge(evidence, Waf.model_validate(WAF))
     assert judgement.verdict is Verdict.PASS
     assert any("on record, 2026-07-01" in note for note in judgement.notes)
+
+
+def one_class_lost(number: int, *, lost: int, passed: int = 0) -> Run:
+    """200 attacks of four classes are blocked; of a fifth one, some got no answer that says anything."""
+    small = [
+        replace(
+            attacks()[0],
+            name=f"upload.{n}",
+            attack_class="upload",
+            placement="upload",
+            result=Result.UNRESOLVED if n < lost else Result.PASSED if n < lost + passed else Result.BLOCKED,
+            said="400",
+        )
+        for n in range(number)
+    ]
+    return run([*attacks(), *small])
+
+
+@pytest.mark.parametrize(("number", "lost"), [(10, 10), (10, 3), (1, 1)])
+def test_few_of_all_that_are_much_of_one_class_are_not_passed_over(number, lost):
+    judgement = judged(one_class_lost(number, lost=lost))
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.reason.count("is not known") == 1
+    assert f"uploaded files: {lost} of {number} attacks" in judgement.reason
+    assert f"(400 {lost} times)" in judgement.reason
+    assert "waf.reached" in judgement.reason
+
+
+def test_one_lost_answer_of_a_class_is_chance():
+    assert judged(one_class_lost(10, lost=1)).verdict is Verdict.PASS
+
+
+def test_a_class_that_is_low_whatever_the_lost_ones_were_fails():
+    judgement = judged(one_class_lost(10, lost=3, passed=5))
+    assert judgement.verdict is Verdict.FAIL
+    assert "2 of 7 are blocked" in judgement.reason
+    assert "is not known" not in judgement.reason
+
+
+def test_a_class_from_which_nothing_is_expected_is_not_asked_for():
+    judgement = judged(one_class_lost(10, lost=10), expect={"upload": 0})
+    assert judgement.verdict is Verdict.PASS

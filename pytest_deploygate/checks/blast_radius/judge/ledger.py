@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pytest_deploygate.checks.blast_radius.facts import Ends, LedgerSeen
 from pytest_deploygate.judging.collector import Collector
-from pytest_deploygate.judging.spending import overspent, went_on
+from pytest_deploygate.judging.spending import UNBOUNDED, overspent, went_on
 from pytest_deploygate.model import Judgement, Reading
 
 
@@ -23,6 +25,8 @@ def judge_ledger(measurement: LedgerSeen, criterion: Ends) -> Judgement:
         for why in entry.why:
             if set(entry.ended) - {"done", "error", ""}:
                 found.note(why)
+    for whole in measurement.together:
+        found.wrong(*overspent(whole), where="all probes together")
     if measurement.unread:
         found.unknown(f"the ledger of the run cannot be read: {measurement.unread}; run it again")
     else:
@@ -36,9 +40,21 @@ def judge_ledger(measurement: LedgerSeen, criterion: Ends) -> Judgement:
             Reading("probes that went on", late, limit="0", ok=late == 0),
             Reading("left behind", left, limit="0", ok=left == 0),
             Reading("requests", sum(entry.requests for entry in entries)),
+            *_together(measurement),
             Reading("probes that watched the service", f"{len(entries) - unwatched} of {len(entries)}"),
         )
     return found.judgement(lambda: _good(measurement))
+
+
+def _together(measurement: LedgerSeen) -> Iterator[Reading]:
+    for whole in measurement.together:
+        most = whole.limits.requests
+        yield Reading(
+            "requests of all probes together",
+            whole.requests,
+            limit=f"at most {most}" if most < UNBOUNDED.requests else "",
+            ok=whole.requests <= most if most < UNBOUNDED.requests else None,
+        )
 
 
 def _good(measurement: LedgerSeen) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_deploygate.checks.blast_radius.facts import Ends, StopSeen
 from pytest_deploygate.judging.collector import Collector
-from pytest_deploygate.model import Judgement, Reading
+from pytest_deploygate.model import Judgement, Reading, words_for
 
 
 def judge_stop(measurement: StopSeen, criterion: Ends) -> Judgement:
@@ -14,6 +14,10 @@ def judge_stop(measurement: StopSeen, criterion: Ends) -> Judgement:
         found.unknown(measurement.problem)
     slowest = 0.0
     for tried in measurement.tried:
+        if tried.took_s is None and (why := tried.lag.explains(tried.lag.over_s, limit_s)):
+            waited = words_for(tried.lag.over_s)
+            found.unknown(f"the stop had not ended it after {waited}, {why}", where=tried.waited_in)
+            continue
         if tried.took_s is None:
             found.wrong(
                 "a probe that waited in it went on after the stop: do not run active probes from this machine",

@@ -17,7 +17,7 @@ from pytest_deploygate.checks.blast_radius.probe.waiting import WAYS
 from pytest_deploygate.clients import own_lag, stopping
 
 #: Starting Python may take seconds on a busy machine.
-_START_S, _GIVE_UP_S = 20.0, 5.0
+_START_S, _GIVE_UP_S = 60.0, 5.0
 
 
 def try_stop(folder: Path) -> StopSeen:
@@ -44,26 +44,25 @@ def try_stop(folder: Path) -> StopSeen:
 
 
 def _stopped(process: subprocess.Popen[str], file: Path, lag: own_lag.Lag) -> StopSeen:
-    out = process.stdout
-    if out is None or out.readline().strip() != "waiting":
+    if _line(process, time.monotonic(), _START_S).strip() != "waiting":
         return StopSeen((), "the stop was not tried: a process of our own did not start; run it again")
     began = time.monotonic()
     stopping.stop(file, "a trial of the stop")
     ended: dict[str, float] = {}
-    while len(ended) < len(WAYS) and (line := _line(process, began)):
+    while len(ended) < len(WAYS) and (line := _line(process, began, _GIVE_UP_S)):
         told = json.loads(line)
         ended[told["way"]] = told["at"] - began
     seen = lag.since(began)
     return StopSeen(tuple(Tried(way, round(ended[way], 3) if way in ended else None, seen) for way in WAYS))
 
 
-def _line(process: subprocess.Popen[str], began: float) -> str:
-    """Return the next line of the process; nothing if it ended, or none came before we give up."""
+def _line(process: subprocess.Popen[str], began: float, within_s: float) -> str:
+    """Return the next line of the process; nothing if it ended, or none came in time."""
     import selectors  # noqa: PLC0415 (with its own module)
 
     if process.stdout is None:
         return ""
     with selectors.DefaultSelector() as waits:
         waits.register(process.stdout, selectors.EVENT_READ)
-        left_s = began + _GIVE_UP_S - time.monotonic()
+        left_s = began + within_s - time.monotonic()
         return process.stdout.readline() if left_s > 0 and waits.select(left_s) else ""

@@ -25,7 +25,7 @@ _TEXT = (
     "image/svg+xml",
 )
 _REDIRECTS = (301, 302, 307, 308)
-_OK, _PARTIAL, _NOT_MODIFIED, _UNSATISFIABLE = 200, 206, 304, 416
+_OK, _PARTIAL, _NOT_MODIFIED, _UNSATISFIABLE, _ERROR = 200, 206, 304, 416, 500
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,6 @@ def _answered(found: facts.Asset, asset: Asset, collector: Collector) -> None:
     everything = found.everything
     lost = Counter(fetch.problem for fetch in everything if fetch.problem)
     other = Counter(fetch.status for fetch in everything if not fetch.problem and fetch.status != _OK)
-    for status, number in other.items():
-        collector.wrong(
-            f"{number} of {len(everything)} fetches were answered with {status}, expected is 200: check `url` and the CDN's rule for it"
-        )
     browser = (*found.warming, *found.fetches)
     if (cut := [fetch for fetch in browser if fetch.unreadable]) and len(cut) * 2 >= len(browser):
         collector.wrong(
@@ -83,17 +79,26 @@ def _answered(found: facts.Asset, asset: Asset, collector: Collector) -> None:
         )
         lost -= Counter(fetch.problem for fetch in cut)
     for coded in found.coded:
-        if all(fetch.problem for fetch in coded.fetches) and not any(
-            fetch.problem for fetch in found.fetches
-        ):
+        if all(map(_is_lost, coded.fetches)) and not any(map(_is_lost, found.fetches)):
             who = {"identity": "no coding", "nothing": "no Accept-Encoding"}.get(coded.asked, coded.asked)
+            met = ", ".join(dict.fromkeys(fetch.problem or str(fetch.status) for fetch in coded.fetches))
             collector.wrong(
                 f"with {who} asked for, {len(coded.fetches)} of {len(coded.fetches)} fetches got no whole answer "
-                f"({coded.fetches[-1].problem}), while browsers do: build that variant anew, and purge it"
+                f"({met}), while browsers do: build that variant anew, and purge it"
             )
             lost -= Counter(fetch.problem for fetch in coded.fetches)
+            other -= Counter(fetch.status for fetch in coded.fetches)
+    for status, number in other.items():
+        collector.wrong(
+            f"{number} of {len(everything)} fetches were answered with {status}, expected is 200: check `url` and the CDN's rule for it"
+        )
     for problem, number in lost.items():
         collector.unknown(f"{number} of {len(everything)} fetches of {asset.url} got no answer: {problem}")
+
+
+def _is_lost(fetch: Fetch) -> bool:
+    """Tell whether nothing whole came: a cache that cannot read a variant breaks off, or answers with an error of its own."""
+    return bool(fetch.problem) or fetch.status >= _ERROR
 
 
 def _hits(found: facts.Asset, cdn: Cdn, collector: Collector) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
 from pytest_deploygate.checks.ddos.facts import Attempt, Trial
@@ -95,8 +96,27 @@ def found(trial: Trial, limit: Limit) -> Found | None:
     before = [e for e in attempts if e.sent_s <= first.answered_s]
     most = _never_above(attempts) if clump <= _BY_CHANCE else math.inf
     rate, burst = _alike(attempts, first, last, clump, most, _served_after(between), _served_after(before))
-    later = sum(each.served and each.sent_s > first.answered_s for each in attempts)
-    return Found(burst, rate, clump, later == 0, sum(each.served for each in attempts), span_s(attempts))
+    window = not any(each.served and each.sent_s > first.answered_s for each in attempts)
+    if window:
+        burst = Between(_least_of_window(attempts, turned_away, rate, limit), burst.high)
+    return Found(burst, rate, clump, window, sum(each.served for each in attempts), span_s(attempts))
+
+
+def _least_of_window(
+    attempts: Sequence[Attempt], turned_away: Sequence[Attempt], rate: Between, limit: Limit
+) -> float:
+    """Return the least capacity of a limit that lets nothing through once it is used up, so that its rate is not seen.
+
+    Where requests came slowly, several windows have passed until a refusal, and each let through what is declared. Each
+    refusal gives a bound.
+    """
+    most = max(rate.high, limit.rate * (1 + limit.tolerance / 100))
+    began_s = min(each.sent_s for each in attempts)
+    answered = sorted(each.answered_s for each in attempts if each.served)
+    bounds = (
+        bisect_right(answered, each.sent_s) - most * (each.answered_s - began_s) for each in turned_away
+    )
+    return max(0.0, *bounds)
 
 
 def _sent(attempt: Attempt) -> float:
@@ -226,42 +246,3 @@ def _clump(attempts: Iterable[Attempt]) -> int:
 
 def _is_served(attempt: Attempt) -> bool:
     return attempt.served
-
-
-@dataclass(frozen=True)
-class Way:
-    """A way around the limit: how many of its requests were served, and how many the limit itself explains."""
-
-    tried: int
-    served: int
-    explained: float
-    still_limited: bool
-    odd: tuple[int, ...] = ()
-
-    @property
-    def open(self) -> bool:
-        """Whether it leads around the limit."""
-        return self.still_limited and self.served > self.explained
-
-    @property
-    def known(self) -> bool:
-        """Whether it could be told."""
-        return self.open or (self.still_limited and self.tried > self.explained and not self.odd)
-
-
-def way(trial: Trial, phase: str, limit: Limit, rate: Between, clump: int) -> Way | None:
-    """Return what a way around the limit met; None if it was not tried."""
-    varied = [each for each in trial.attempts if each.phase == phase and each.varied]
-    if not varied:
-        return None
-    began, ended = min(each.sent_s for each in varied), max(each.answered_s for each in varied)
-    before = [each.sent_s for each in trial.attempts if each.sent_s < began and refused(each, limit)]
-    over_s = ended - max(before, default=began)
-    beside = [each for each in trial.attempts if each.phase == phase and not each.varied]
-    return Way(
-        len(varied),
-        sum(each.served for each in varied),
-        (math.inf if math.isinf(rate.high) else rate.high * over_s) + clump,
-        any(refused(each, limit) for each in beside),
-        tuple(sorted({e.status for e in varied if not e.served and not 400 <= e.status < 500 and not refused(e, limit)})),
-    )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_deploygate.checks.ddos.facts import Trial
-from pytest_deploygate.checks.ddos.judge import estimate
+from pytest_deploygate.checks.ddos.judge import around
 from pytest_deploygate.checks.ddos.judge.estimate import Found
 from pytest_deploygate.checks.ddos.section import Ddos, Limit
 from pytest_deploygate.judging.collector import Collector
@@ -25,7 +25,7 @@ def judge_ways(
     """Judge the ways around the limit; return which of them are open."""
     open_ways: dict[str, bool] = {}
     for phase, words in AROUND.items():
-        way = estimate.way(trial, phase, limit, found.rate, found.clump)
+        way = around.way(trial, phase, limit, found)
         if way is None:
             continue
         ok = False if way.open else True if way.known else None
@@ -75,9 +75,7 @@ def judge_ways(
         )
     if open_ways.get("forged"):
         headers = [
-            header
-            for header in ddos.forged
-            if (way := estimate.way(trial, header, limit, found.rate, found.clump)) and way.open
+            header for header in ddos.forged if (way := around.way(trial, header, limit, found)) and way.open
         ]
         names = " or ".join(headers) or ", ".join(ddos.forged)
         to.wrong(
@@ -89,7 +87,7 @@ def judge_ways(
     return open_ways
 
 
-def _network_undeclared(way: estimate.Way, to: Collector, where: str) -> None:
+def _network_undeclared(way: around.Way, to: Collector, where: str) -> None:
     if way.open:
         to.note(
             f"each IPv6 address has a limit of its own: {way.served} of {way.tried} requests from others of the same network were "

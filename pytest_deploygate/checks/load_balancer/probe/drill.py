@@ -75,11 +75,13 @@ def drill(pool: Pool, environment: str, budget: Budget) -> Record[DrillFacts]:
     unwatched = "errors while a backend leaves are what it measures"
     with budget.probe(f"drill of {pool.name}", unwatched=unwatched) as spending:
         asker.use(spending)
+        # Of what may be open at a time, long requests get half at most: where answers are slow, new clients pile up.
+        most = spending.at_once(_AT_ONCE)
         with (
             _Health(wanted) as turn,
             own_lag.watching() as lag,
-            _LongRequests(asker, pool) as long,
-            _loaded(asker, wanted.rate) as load,
+            _LongRequests(asker, pool, most // 2) as long,
+            _loaded(asker, wanted.rate, max(1, most - long.number)) as load,
         ):
             spending.leaves(f"the health of {wanted.backend} is bad", lambda: not turn.is_bad)
             watch: _Watch = (
@@ -187,13 +189,13 @@ def _through(
 
 
 class _Load:
-    """New connections at a constant rate, each due at its time whatever the others do."""
+    """New connections at a constant rate, each due at its time whatever the others do, as long as few enough are open."""
 
-    def __init__(self, asker: Asker, rate: float) -> None:
+    def __init__(self, asker: Asker, rate: float, at_once: int) -> None:
         self._asker, self._step_s = asker, 1.0 / rate
         self._answers: list[Answer] = []
         self._guard, self._over = threading.Lock(), threading.Event()
-        self._threads = ThreadPoolExecutor(_AT_ONCE, "drill-load")
+        self._threads = ThreadPoolExecutor(at_once, "drill-load")
         self._sender = threading.Thread(target=self._send, name="drill-load", daemon=True)
         self._sender.start()
 
@@ -221,8 +223,8 @@ class _Load:
 
 
 @contextlib.contextmanager
-def _loaded(asker: Asker, rate: float) -> Iterator[_Load]:
-    load = _Load(asker, rate)
+def _loaded(asker: Asker, rate: float, at_once: int) -> Iterator[_Load]:
+    load = _Load(asker, rate, at_once)
     try:
         yield load
     finally:
@@ -232,14 +234,14 @@ def _loaded(asker: Asker, rate: float) -> Iterator[_Load]:
 class _LongRequests:
     """Requests that run while the health turns bad: so many that one of them is on the backend, most likely."""
 
-    def __init__(self, asker: Asker, pool: Pool) -> None:
+    def __init__(self, asker: Asker, pool: Pool, most: int) -> None:
         wanted = pool.drill
         self._path = (wanted.long_request or "") if wanted else ""
         share = pool.shares[wanted.backend] if wanted else 1.0
-        self._number = min(_MOST_LONG, _in_a_row(share)) if self._path else 0
+        self.number = min(_MOST_LONG, most, _in_a_row(share)) if self._path else 0
         self._asker = asker
         self._running: list[Future[Answer]] = []
-        self._threads = ThreadPoolExecutor(max(1, self._number), "drill-long")
+        self._threads = ThreadPoolExecutor(max(1, self.number), "drill-long")
 
     def __enter__(self) -> Self:
         return self
@@ -249,11 +251,11 @@ class _LongRequests:
 
     def begin(self) -> None:
         """Send them, and give them time to arrive."""
-        for _ in range(self._number):
+        for _ in range(self.number):
             self._running.append(
                 self._threads.submit(self._asker.once, path=self._path, timeout_s=_LONG_WITHIN_S)
             )
-        if self._number:
+        if self.number:
             time.sleep(_UNDER_WAY_S)
 
     def end(self) -> list[Answer]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from pytest_deploygate.checks.waf.facts import HERE, Attack, Door, Opening, Result, Run, Sentinel
+from pytest_deploygate.checks.waf.facts import Attack, Result, Run
 from pytest_deploygate.checks.waf.judge import gaps
+from pytest_deploygate.checks.waf.judge.doors import judge_doors
+from pytest_deploygate.checks.waf.judge.ended import judge_ended
 from pytest_deploygate.checks.waf.judge.gaps import Group
+from pytest_deploygate.checks.waf.judge.resolved import judge_groups, judge_resolved
 from pytest_deploygate.checks.waf.section import Waf
 from pytest_deploygate.drills.judging import common_readings, counted, rerun, when
 from pytest_deploygate.drills.record import Evidence
@@ -29,14 +32,15 @@ def judge(found: Evidence[Run], criterion: Waf) -> Judgement:
         collector.read(*common_readings(found, criterion.max_age))
         collector.note(f"on record, {when(test.record)}")
     if run.ended:
-        _ended(run, criterion, collector)
+        judge_ended(run, criterion, collector)
         return collector.judgement(lambda: "")
     expected = list(_expected(run, criterion))
     _ordinary(run, criterion, collector)
-    if _resolved(run, criterion, collector):
+    if judge_resolved(run, criterion, collector):
+        judge_groups(expected, criterion, collector)
         _blocked(expected, criterion, collector)
         _corpora(run, criterion, collector)
-    _doors(run, criterion, collector)
+    judge_doors(run, criterion, collector)
     _notes(run, criterion, collector)
     judgement = collector.judgement(lambda: _good(run, expected, criterion))
     return _with_figures(judgement, expected, criterion)
@@ -58,84 +62,6 @@ def _expected(run: Run, waf: Waf) -> Iterator[Attack]:
             and each.placement not in waf.without
         ):
             yield each
-
-
-def _ended(run: Run, waf: Waf, found: Collector) -> None:
-    """Judge a run that was not whole. Only a WAF that blocks every source from the start is wrong, all else is unknown."""
-    requests = Reading("requests sent", run.requests)
-    if run.ended == "first sentinel":
-        found.read(requests)
-        _from_the_start(run, waf, found)
-        return
-    found.read(Reading("attacks sent", len(run.attacks)), requests)
-    if run.ended == "within":
-        found.unknown(
-            f"the run was ended after {words_for(waf.within)}, with {len(run.attacks)} attacks sent: raise `within`, or "
-            "`connections` if the platform bears it",
-            where=run.target,
-        )
-    elif run.ended == "sentinel":
-        found.unknown(_void(run), where=run.target)
-    else:
-        found.unknown(f"the run was ended: {run.ended}", where=run.target)
-
-
-def _from_the_start(run: Run, waf: Waf, found: Collector) -> None:
-    first = run.sentinels[0]
-    others = [each for each in run.sentinels if each.source]
-    plain = f"a plain GET of {waf.read} is blocked ({first.said}) before any attack was sent"
-    if others and all(each.result is Result.BLOCKED for each in others):
-        sources = ", ".join(each.source for each in others)
-        found.read(Reading("sources that are served", 0, limit="all", ok=False))
-        found.wrong(
-            f"{plain}, also from {sources}: the WAF blocks everyone. Look in its log for the rule that matches a plain GET, "
-            "correct or switch off that rule, and check its default action and lists of addresses",
-            where=run.target,
-        )
-    elif any(each.result is Result.PASSED for each in others):
-        served = next(each.source for each in others if each.result is Result.PASSED)
-        found.unknown(
-            f"{plain}, and {served} is served: our address is banned, perhaps since an earlier run. Lift the ban, or let it "
-            "end, and exempt this address from bans while the gate runs",
-            where=run.target,
-        )
-    else:
-        found.unknown(
-            f"{plain}: either the WAF blocks everyone, or our address is banned, perhaps since an earlier run. Open the page "
-            "from elsewhere; `waf.sources` with a second local address tells them apart",
-            where=run.target,
-        )
-
-
-def _void(run: Run) -> str:
-    broken = next(each for each in run.sentinels if not each.source and each.result is not Result.PASSED)
-    before = sum(not each.source and each.result is Result.PASSED for each in run.sentinels)
-    whole = f"after {broken.after} attacks an ordinary GET"
-    was = f"the {before} before it were served"
-    others = _sources_then(run, broken)
-    if broken.said == "429":
-        return (
-            f"{whole} got 429, {was}: a rate limit stopped the run{others}, so blocks say nothing about rules. Lower "
-            "`waf.connections`, or exempt this address from the limit while the gate runs"
-        )
-    if broken.result is Result.BLOCKED:
-        return (
-            f"{whole} is blocked ({broken.said}), {was}: our address was banned in the middle of the run{others}, so blocks "
-            "after it say nothing about rules, and the run counts for nothing. Exempt this address from bans while the gate "
-            "runs (fail2ban, IP reputation, rate-based rules), and run again once the ban is over"
-        )
-    return (
-        f"{whole} got {broken.said}, {was}{others}: either our address was banned, or the platform broke under the run. Look "
-        "at the platform first; then exempt this address from bans, and lower `waf.connections`"
-    )
-
-
-def _sources_then(run: Run, broken: Sentinel) -> str:
-    later = [each for each in run.sentinels if each.source and each.after >= broken.after]
-    if not later:
-        return ""
-    served = [each.source for each in later if each.result is Result.PASSED]
-    return f" ({served[0]} is still served)" if served else f" ({later[0].source} is not served either)"
 
 
 def _ordinary(run: Run, waf: Waf, found: Collector) -> None:
@@ -171,40 +97,6 @@ def _ordinary(run: Run, waf: Waf, found: Collector) -> None:
             f"{len(lost)} of {len(run.ordinary)} ordinary requests got no answer: {lost[0].said} ({lost[0].name})",
             where=run.target,
         )
-
-
-def _resolved(run: Run, waf: Waf, found: Collector) -> bool:
-    """Judge how many answers say neither that a request was blocked nor that it passed. Returns whether they are few enough."""
-    attacks = run.attacks
-    if not attacks:
-        found.unknown("no attack was sent", where=run.target)
-        return False
-    lost = [each for each in attacks if each.result is Result.UNRESOLVED]
-    share = 100 * len(lost) / len(attacks)
-    limit = f"at most {waf.unresolved_percent:g} %"
-    few = share <= waf.unresolved_percent
-    found.read(Reading("attacks unresolved", round(share, 1), "%", limit, ok=True) if few else
-               Reading("attacks unresolved", round(share, 1), "%"))  # fmt: skip
-    if few:
-        return True
-    pages = [each for each in lost if each.page]
-    if len(pages) > len(lost) / 2:
-        said, count = Counter(each.page for each in pages).most_common(1)[0]
-        found.unknown(
-            f"{count} attacks got one page, “{said}”, with the status of an ordinary answer, and no ordinary request got it: "
-            "if it is the block page, name words of it in `waf.blocked.pattern`; if it is the application's, in "
-            "`waf.reached.pattern`",
-            where=run.target,
-        )
-        return False
-    answers = Counter(each.said for each in lost).most_common(3)
-    found.unknown(
-        f"{len(lost)} of {len(attacks)} attacks ({share:.0f} %, {limit} is allowed) were answered neither with a block nor as "
-        f"the same request without payload: {', '.join(f'{said} ({n} times)' for said, n in answers)}. A status with which "
-        "the WAF blocks goes to `waf.blocked.status`; an error of the application is known by `waf.reached`",
-        where=run.target,
-    )
-    return False
 
 
 def _blocked(expected: Sequence[Attack], waf: Waf, found: Collector) -> None:
@@ -278,56 +170,6 @@ def _corpora(run: Run, waf: Waf, found: Collector) -> None:
 def _left_out(left_out: object) -> str:
     counts = dict(left_out) if isinstance(left_out, dict) else {}
     return ", ".join(f"{number} ({why})" for why, number in counts.items()) or "it has none"
-
-
-def _doors(run: Run, waf: Waf, found: Collector) -> None:
-    """Judge the ways around the WAF."""
-    if waf.no_origins is not None:
-        found.note(
-            f"no server behind the WAF was tried, as it is declared that there is none: {waf.no_origins}"
-        )
-    elif not waf.origins:
-        found.unknown(
-            "it is not known whether the platform can be reached around the WAF, as no server behind it is named: list "
-            "their addresses in `waf.origins`, IPv4 and IPv6; if there are none, say why in `waf.no_origins`",
-            where="origins",
-        )
-    if run.doors:
-        served = sum(door.opening is Opening.SERVED for door in run.doors)
-        found.read(Reading("addresses that serve around the WAF", served, limit="0", ok=served == 0))
-    tried = {(door.origin, door.vantage) for door in run.doors}
-    for origin, names in waf.ways:
-        for vantage in (HERE, *names):
-            if (origin, vantage) not in tried:
-                found.unknown(
-                    f"{origin} was not tried from {vantage}: run the attacks again", where="origins"
-                )
-    for door in run.doors:
-        where = f"{door.address or door.origin}, from {door.vantage}"
-        if door.opening is Opening.SERVED:
-            found.wrong(_around(door), where=where)
-        elif door.opening is Opening.UNKNOWN:
-            found.unknown(
-                f"it is not known whether {door.origin} is closed: {door.said}; try from a place that can tell",
-                where=where,
-            )
-        elif door.opening is Opening.REFUSES:
-            found.note(f"connections are accepted, but it {door.said}: a filter would be safer", where=where)
-        elif door.opening is Opening.GUARDED:
-            found.note(f"is reachable, and {door.said}", where=where)
-
-
-def _around(door: Door) -> str:
-    version = "IPv6" if door.address.startswith("[") else "IPv4"
-    if door.own:
-        return (
-            f"{door.origin} has this {version} address, too, and the WAF does not block there ({door.said}): put it behind "
-            "the WAF, or take its record out of DNS"
-        )
-    return (
-        f"{door.origin} answers around the WAF over {version} ({door.said}): let its firewall accept only the WAF's addresses, "
-        f"{'for IPv6 as well as IPv4' if version == 'IPv6' else 'for both IPv4 and IPv6'}, or have it listen only where the WAF is"
-    )
 
 
 def _notes(run: Run, waf: Waf, found: Collector) -> None:
