@@ -23,7 +23,8 @@ def test_each_field_has_its_words_and_a_sign_beside_its_colour():
     figure = Grid("t", ("here", "web1"), (("a tcp/1", (GOOD, NONE)), ("b tcp/2", (BAD, UNKNOWN))))
     assert texts(figure) == ["here", "web1", "b tcp/2", "✗ open", "? silent", "a tcp/1", "refused"]
     (said,) = grid.words(figure)
-    assert said.endswith("✗ is not as declared, ? is not known")
+    assert said.endswith("✗ is not as declared, ? is not known, a dashed field was not tried")
+    assert grid.words(Grid("t", ("here",), (("a", (GOOD,)),)))[0].endswith("; all is as declared")
     drawn = str(grid.draw(figure))
     assert "b tcp/2: ✗ open from here, ? silent from web1. a tcp/1: refused from here" in drawn
 

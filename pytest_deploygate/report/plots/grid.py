@@ -38,7 +38,11 @@ def words(figure: Grid) -> list[str]:
         for look, said in (("fail", "\u2717 is not as declared"), ("unknown", "? is not known"))
         if look in looks
     ]
-    said = [f"a column for each place from which it was tried; {', '.join(signs) or 'all is as declared'}"]
+    if "" in looks:
+        signs.append("a dashed field was not tried")
+    wrong = {"fail", "unknown"} & looks
+    marks = ", ".join([*([] if wrong else ["all is as declared"]), *signs])
+    said = [f"a column for each place from which it was tried; {marks}"]
     if (more := len(figure.rows) - MOST_ROWS) > 0:
         said.append(f"{say.count(more, 'more row')}: not drawn, all are in the evidence")
     if (more := len(figure.columns) - MOST_COLUMNS) > 0:
