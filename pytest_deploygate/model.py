@@ -210,6 +210,18 @@ class Places:
 
 
 @dataclass(frozen=True)
+class Grid:
+    """What was met in each field of a table, for a plot: rows of (name, (look, words) for each of the columns).
+
+    A look is `pass`, `fail` or `unknown`; it is empty where nothing was tried.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+
+
+@dataclass(frozen=True)
 class Takeover:
     """A fault of a primary, for a plot: writes that were acknowledged in each tenth of a second, and who took writes when.
 
@@ -245,7 +257,7 @@ class Picture:
 MOST_OF_A_THUMBNAIL = 12_000
 
 #: The plots and pictures that a judgement can have.
-Figure = Distribution | Series | Spans | Shares | Places | Takeover | Picture
+Figure = Distribution | Series | Spans | Shares | Places | Grid | Takeover | Picture
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from pytest_deploygate.model import (
     Distribution,
     Evidence,
     Finding,
+    Grid,
     Line,
     Outcome,
     Places,
@@ -357,6 +358,9 @@ figures = st.one_of(
     st.builds(Series, words, words, st.lists(st.builds(Line, words, points), max_size=2).map(tuple)),
     st.builds(Shares, words, words, st.just((("A", (("blocked", 4), ("passed", 1)), 0.95), ("B", (), None)))),
     st.builds(Places, words, words, st.just((("a", (0, 3, 0)), ("b", ())))),
+    st.builds(
+        Grid, words, st.just(("here", "web1")), st.just((("db1 tcp/5432", (("pass", "open"), ("", ""))),))
+    ),
     st.builds(Spans, words, st.just((("vantage 1", ((0.0, 5.0, "up"), (5.0, 9.5, "unknown"))),)), number),
     st.builds(
         Takeover,

@@ -16,6 +16,7 @@ from pytest_deploygate.model import (
     Evidence,
     Figure,
     Finding,
+    Grid,
     Line,
     Outcome,
     Picture,
@@ -102,6 +103,12 @@ def _figure(plain: Mapping[str, Any]) -> Figure:
                 for name, counts in listed(own["rows"])
             )
             return made(Places, own, rows=places)
+        case "grid":
+            fields = tuple(
+                (text(name), tuple(map(_field, listed(own_)))) for name, own_ in listed(own["rows"])
+            )
+            columns = tuple(map(text, listed(own["columns"])))
+            return made(Grid, own, columns=columns, rows=fields)
         case "takeover":
             nodes = tuple(
                 (text(name), tuple(map(_time, listed(own_)))) for name, own_ in listed(own["writable"])
@@ -120,6 +127,11 @@ def _points(plain: Any) -> tuple[tuple[float, float | None], ...]:
 def _span(plain: Any) -> tuple[float, float, str]:
     begin, end, state = plain
     return number_of(begin), number_of(end), text(state)
+
+
+def _field(plain: Any) -> tuple[str, str]:
+    look, said = plain
+    return text(look), text(said)
 
 
 def _time(plain: Any) -> tuple[float, float]:

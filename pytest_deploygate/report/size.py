@@ -9,7 +9,17 @@ import itertools
 from collections.abc import Iterable
 
 from pytest_deploygate.decision.compose import ItemResult
-from pytest_deploygate.model import Distribution, Figure, Finding, Picture, Places, Series, Shares, Takeover
+from pytest_deploygate.model import (
+    Distribution,
+    Figure,
+    Finding,
+    Grid,
+    Picture,
+    Places,
+    Series,
+    Shares,
+    Takeover,
+)
 
 #: Maximum size of the page in bytes (UTF-8, including the style sheet).
 LIMIT = 1_000_000
@@ -87,6 +97,8 @@ def _figure_bytes(figure: Figure) -> int:
             points = 60 * min(len(figure.rows), 24)
         case Places():
             points = 20 * min(len(figure.rows), 12)
+        case Grid():
+            points = 20 * min(len(figure.rows), 16) * (1 + min(len(figure.columns), 8))
         case Picture():
             return 600 + 2 * len(figure.title) + len(figure.thumbnail) + 2 * len(figure.path)
         case _:

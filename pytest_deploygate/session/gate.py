@@ -22,6 +22,7 @@ from pytest_deploygate.model import (
     Distribution,
     Evidence,
     Finding,
+    Grid,
     Judgement,
     Picture,
     Places,
@@ -226,7 +227,7 @@ _PARTS: Mapping[str, tuple[type, ...]] = {
 _OF_TUPLES: Mapping[str, tuple[type, ...]] = {
     "readings": (Reading,),
     "notes": (str,),
-    "figures": (Distribution, Series, Spans, Shares, Places, Takeover, Picture),
+    "figures": (Distribution, Series, Spans, Shares, Places, Grid, Takeover, Picture),
 }
 _OF_READINGS: Mapping[str, tuple[type, ...]] = {
     "name": (str,), "value": (str, int, float, type(None)), "unit": (str,), "limit": (str,), "ok": (bool, type(None)),

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pytest_deploygate.checks.secrets.expressions import translated
 from pytest_deploygate.files import bounded
@@ -26,7 +26,34 @@ OWN = Path(__file__).with_name("formats.toml")
 
 
 class OddRulesError(Exception):
-    """The file is not TOML, or has no rules; the text says where and why."""
+    """The file has no rules that can be read; the text says where and why."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """What a rule found in a text: the secret, and where it begins; at its path if that alone is what the rule forbids."""
+
+    rule: str
+    secret: str
+    at: int
+
+
+class Searching(Protocol):
+    """Rules of one file. `unusable` are those that cannot be used, with the reason."""
+
+    @property
+    def usable(self) -> tuple[Any, ...]:
+        """Those that can be used."""
+        ...
+
+    @property
+    def unusable(self) -> tuple[str, ...]:
+        """Those that cannot, with the reason."""
+        ...
+
+    def search(self, text: str, path: str) -> Iterator[Hit]:
+        """Yield what they find in a text."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -73,6 +100,17 @@ class Rules:
     usable: tuple[Rule, ...]
     unusable: tuple[str, ...] = ()
     allowed: tuple[Allowed, ...] = field(default=())
+
+    def search(self, text: str, path: str) -> Iterator[Hit]:
+        """Yield what the rules find in a text."""
+        lower = text.lower()
+        for rule in self.usable:
+            if rule.path is not None and not rule.path.search(path):
+                continue
+            if rule.expression is None:
+                yield Hit(rule.name, path, 0)
+            elif not rule.keywords or any(word in lower for word in rule.keywords):
+                yield from _hits(rule, rule.expression, (*rule.allowed, *self.allowed), text, path)
 
 
 def read(file: Path) -> Rules:
@@ -143,26 +181,10 @@ def _allowed(entry: Mapping[str, Any]) -> tuple[Allowed, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True)
-class Hit:
-    """What a rule found in a text: the secret, and where it begins; at its path if that alone is what the rule forbids."""
-
-    rule: str
-    secret: str
-    at: int
-
-
-def search(rules: Iterable[Rules], text: str, path: str) -> Iterator[Hit]:
+def search(rules: Iterable[Searching], text: str, path: str) -> Iterator[Hit]:
     """Yield what the rules find in a text."""
-    lower = text.lower()
     for some in rules:
-        for rule in some.usable:
-            if rule.path is not None and not rule.path.search(path):
-                continue
-            if rule.expression is None:
-                yield Hit(rule.name, path, 0)
-            elif not rule.keywords or any(word in lower for word in rule.keywords):
-                yield from _hits(rule, rule.expression, (*rule.allowed, *some.allowed), text, path)
+        yield from some.search(text, path)
 
 
 def _hits(

@@ -209,7 +209,8 @@ class Secrets(Section):
         description="look for private keys and for tokens of well-known services, too",
     )
     rules: ExistingPath | None = Field(
-        default=None, description="file with more formats, as gitleaks writes its rules (TOML)"
+        default=None,
+        description="file with more formats: rules as gitleaks writes them (TOML), or a baseline of detect-secrets (JSON)",
     )
     fingerprint_key: SecretReference | None = Field(
         default=None,
@@ -261,10 +262,10 @@ class Secrets(Section):
     @classmethod
     def _rules(cls, file: Path | None) -> Path | None:
         if file is not None and file.is_file():
-            from pytest_deploygate.checks.secrets import formats  # noqa: PLC0415 (few inventories have rules)
+            from pytest_deploygate.checks.secrets import formats, rule_files  # noqa: PLC0415 (few have rules)
 
             try:
-                formats.read(file)
+                rule_files.read(file)
             except formats.OddRulesError as error:
                 raise ValueError(str(error)) from None
         return file

@@ -1,7 +1,7 @@
 """Tell why a container could not be asked, from what docker, podman and kubectl print here.
 
-Sources: the messages of `docker exec`, podman-exec(1) and `kubectl exec`. podman's were seen with podman, docker's without a
-daemon and kubectl's without a cluster; the others are those of their documentation and source code.
+Sources: the messages of `docker exec`, podman-exec(1) and `kubectl exec`. podman's were seen with podman, docker's with
+podman as its daemon and without one, kubectl's without a cluster; the others are those of their documentation and source code.
 """
 
 from __future__ import annotations
@@ -58,18 +58,29 @@ _CAUSES = (
     ),
     (
         re.compile(
-            r"Error response from daemon: No such container|Error: .*: no such container|Error from server \(NotFound\): pods "
+            r"Error response from daemon: .*[Nn]o such container|Error: .*: no such container|Error from server \(NotFound\): pods "
         ),
         Cause.DOWN,
         "there is no such container or pod: start it, or correct the connection",
     ),
     (
         re.compile(
-            r"Error response from daemon: [Cc]ontainer \S+ is (?:not running|paused|restarting)|Error: .*container state improper"
+            r"Error response from daemon: [Cc]ontainer \S+ is (?:not running|paused|restarting)|(?:Error|daemon): .*container state improper"
             r"|error: cannot exec into a container in a completed pod|error: unable to upgrade connection: container not running"
         ),
         Cause.DOWN,
         "the container does not run: start it",
+    ),
+    (
+        re.compile(r"unable to find user (\S+?): no matching entries in passwd file"),
+        Cause.LOGIN,
+        "the container has no user {0}: correct the connection",
+    ),
+    # Whatever else the daemon says: its exit code 1 would be the "no" of `test -e`.
+    (
+        re.compile(r"^(Error response from daemon: .{1,150}|unable to upgrade to tcp, received \d+)"),
+        Cause.ANSWER,
+        "docker could not run a command there ({0}): see that the container has the user of the connection",
     ),
 )
 

@@ -5,8 +5,18 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from pytest_deploygate.lazy import dataclass
-from pytest_deploygate.model import Distribution, Figure, Picture, Places, Series, Shares, Spans, Takeover
-from pytest_deploygate.report.plots import distribution, pages, places, series, shares, spans, takeover
+from pytest_deploygate.model import (
+    Distribution,
+    Figure,
+    Grid,
+    Picture,
+    Places,
+    Series,
+    Shares,
+    Spans,
+    Takeover,
+)
+from pytest_deploygate.report.plots import distribution, grid, pages, places, series, shares, spans, takeover
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,8 @@ def drawn(figure: Figure) -> Drawn:
             return Drawn(figure.title, tuple(shares.words(figure)), shares.draw(figure))
         case Places():
             return Drawn(figure.title, tuple(places.words(figure)), places.draw(figure))
+        case Grid():
+            return Drawn(figure.title, tuple(grid.words(figure)), grid.draw(figure))
         case Takeover():
             return Drawn(figure.title, tuple(takeover.words(figure)), takeover.draw(figure))
         case Picture():

@@ -270,6 +270,14 @@ def test_a_host_that_cannot_be_asked_leaves_it_open():
     assert judged(followed(log(lines=()), silent)).verdict is Verdict.INCONCLUSIVE
 
 
+def test_forty_hosts_that_cannot_be_asked_for_one_reason_are_one_sentence():
+    why = "the host cannot be asked: it refuses our key"
+    silent = [Log(f"web{n}:/var/log/a.log", problem=why) for n in range(2, 42)]
+    said = judged(followed(log(), *silent)).reason
+    assert said.endswith(f"web6:/var/log/a.log and 35 more: {why}")
+    assert said.count(why) == 1
+
+
 def test_a_secret_in_a_further_file():
     more = (Log("web1:/var/log/error.log", secrets=("the body",)),)
     assert judged(followed(log(), more=more)).reason.startswith(

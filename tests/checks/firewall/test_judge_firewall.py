@@ -356,3 +356,41 @@ def test_places_where_all_is_as_declared_have_one_reading_together():
         "vantage points with a control that answers": "50 of 50",
         "hosts that listen on nothing undeclared": "50 of 50",
     }
+
+
+def test_the_table_is_drawn_as_it_was_met():
+    """What is not as declared comes first; a version of IP is named where it is the only one."""
+    shut = seen(Met.FILTERED, E.CLOSED, target="db2")
+    hole = seen(Met.OPEN, E.CLOSED, target="db2", address=SIX)
+    far = seen(Met.REFUSED, E.CLOSED, source="web1", target="db2")
+    (figure,) = judged(CONTROL, SIXTH, shut, hole, far).figures
+    assert figure.columns == ("here", "web1")
+    assert figure.rows == (
+        ("db2 tcp/5432", (("fail", "open v6"), ("unknown", "refused"))),
+        ("web1 tcp/443", (("pass", "open"), ("", ""))),
+    )
+
+
+def test_a_service_that_is_blocked_over_udp_is_drawn_as_filtered():
+    ask = {"protocol": "dns", "ports": "53"}
+    other = seen(Met.OPEN, E.OPEN, source="web1", **ask)
+    lost = seen(Met.SILENT, E.OPEN, source="web2", **ask)
+    (figure,) = judged(other, lost).figures
+    assert figure.rows == (("db1 dns/53", (("pass", "open"), ("fail", "filtered"))),)
+
+
+def test_a_large_table_is_drawn_in_part_and_says_so():
+    good = [replace(CONTROL, target=f"web{n}") for n in range(100)]
+    sources = [replace(CONTROL, source=f"host{n}") for n in range(30)]
+    bad = seen(Met.OPEN, E.CLOSED, source="last", target="db9")
+    (figure,) = judged(*good, *sources, bad).figures
+    assert figure.title == "The table as it was met (60 of 101 rows, 20 of 32 vantage points)"
+    assert figure.rows[0][0] == "db9 tcp/5432"
+    assert figure.columns[-1] == "last"
+
+
+def test_addresses_of_a_network_are_one_row():
+    net = {"target": "10.0.0.0/24", "network": True}
+    these = [seen(Met.FILTERED, E.CLOSED, address=f"10.0.0.{n}", ports=str(n), **net) for n in range(1, 9)]
+    (figure,) = judged(CONTROL, *these).figures
+    assert figure.rows[1] == ("10.0.0.0/24 tcp", (("pass", "filtered"),))

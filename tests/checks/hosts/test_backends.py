@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,6 +99,42 @@ def test_a_container_that_is_not_there(container):
     assert (why.cause, why.said[:34]) == (Cause.DOWN, "there is no such container or pod:")
 
 
+@pytest.fixture
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let docker's own client talk to podman, which has the same interface as Docker's daemon."""
+    if shutil.which("docker") is None or shutil.which("podman") is None:
+        pytest.skip("needs docker's client, and podman")
+    socket = tmp_path / "d.sock"
+    command = ["podman", "system", "service", "--time=300", f"unix://{socket}"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as service:
+        try:
+            deadline = time.monotonic() + 30
+            while not socket.exists() and service.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.05)
+            monkeypatch.setenv("DOCKER_HOST", f"unix://{socket}")
+            yield
+        finally:
+            service.kill()
+
+
+@pytest.mark.usefixtures("daemon")
+def test_a_container_of_docker(container):
+    """Docker's own client, with podman in place of the daemon."""
+    found = asked(f"docker://{container}", timeout="60s")
+    assert found.machine is not None, found.failure
+    assert found.machine.kernel == os.uname().release
+    assert found.machine.file_systems
+    host = machine(f"docker://0@{container}", 60.0)
+    assert host.check_output("id -u") == "0"
+    assert host.run("exit 3").rc == 3
+    assert host.file("/bin/busybox").exists
+    why = asked(f"docker://{container}-not", timeout="60s").failure
+    assert why is not None
+    assert (why.cause, why.said[:34]) == (Cause.DOWN, "there is no such container or pod:")
+    with pytest.raises(CannotTell, match="see that the container has the user of the connection"):
+        assert not machine(f"docker://nobody-here@{container}", 60.0).file("/bin/busybox").exists
+
+
 def test_docker_without_a_daemon():
     if shutil.which("docker") is None or Path("/var/run/docker.sock").exists():
         pytest.skip("needs docker's client, and no daemon")
@@ -115,7 +152,8 @@ def test_kubectl_without_a_cluster(monkeypatch, tmp_path):
     assert (why.cause, why.said[:35]) == (Cause.ROUTE, "kubectl does not reach the cluster:")
 
 
-#: Stand-ins that take the documented arguments and run the command here: neither Docker's daemon nor a cluster is at hand.
+#: Stand-ins that take the documented arguments and run the command here: no cluster is at hand, and podman alone has
+#: docker's interface.
 _EXEC = {
     "docker": '[ "$1 $2 $3 $4 $5 $6" = "exec -u app web1 /bin/sh -c" ] && [ $# = 7 ] && exec /bin/sh -c "$7"',
     "kubectl": (
@@ -174,6 +212,20 @@ def test_a_container_of_a_stand_in(tmp_path, monkeypatch, program):
             'OCI runtime exec failed: exec: "/bin/sh": stat /bin/sh: no such file',
             Cause.ANSWER,
             "no POSIX shell",
+        ),
+        (
+            "docker",
+            126,
+            "OCI runtime exec failed: unable to find user app: no matching entries in passwd file",
+            Cause.LOGIN,
+            "the container has no user app",
+        ),
+        (
+            "docker",
+            1,
+            "Error response from daemon: something else",
+            Cause.ANSWER,
+            "docker could not run a command there (Error response from daemon: something else)",
         ),
         (
             "kubectl",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_deploygate.checks.access_logs import section as sections
@@ -10,6 +11,7 @@ from pytest_deploygate.checks.access_logs.judge import file, line
 from pytest_deploygate.checks.access_logs.section import AccessLogs
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.own_lag import OwnLag
+from pytest_deploygate.judging.silent_hosts import listed
 from pytest_deploygate.model import Judgement, Reading, words_for
 
 
@@ -23,6 +25,7 @@ def judge(measurement: Followed, criterion: AccessLogs) -> Judgement:
             f"the request was not answered, so it says nothing about logs: {sent.problem}; check the address first",
             where=f"{sent.method} {requests[sent.name].url}",
         )
+    _unread(measurement, found)
     declared = {hop.name: hop for hop in criterion.hops}
     for hop in measurement.hops:
         wanted = declared[hop.name]
@@ -63,11 +66,22 @@ def _and(words: list[str]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
 
 
+def _unread(measurement: Followed, found: Collector) -> None:
+    """Logs that cannot be read are unknown: many of one cause are one sentence."""
+    problems: dict[str, list[str]] = defaultdict(list)
+    for hop in measurement.hops:
+        for log in (*hop.logs, *hop.more):
+            if log.problem:
+                problems[log.problem].append(log.name)
+    for said, names in problems.items():
+        found.unknown(said, where=listed(names))
+
+
 def _state(log: Log, found: Collector, *, needed: bool = True) -> None:
-    """A log that cannot be read is unknown. One that is not there is wrong, a further file excepted."""
+    """A log that is not there is wrong, a further file excepted."""
     if log.problem:
-        found.unknown(log.problem, where=log.name)
-    elif log.missing and needed:
+        return
+    if log.missing and needed:
         found.wrong(f"{log.missing}: turn logging on, or correct `file`", where=log.name)
     elif log.missing:
         found.note(f"{log.missing}, so it has no secret", where=log.name)

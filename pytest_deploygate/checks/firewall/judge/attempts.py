@@ -31,7 +31,7 @@ _UNKNOWN = {
 
 
 @dataclass(frozen=True)
-class _Paths:
+class Paths:
     """What proves that packets of a vantage point arrive: `versions` of IP of its controls that answered, addresses that
     answered over UDP, and whether any did, by version of IP. `served` are protocol, address and port of UDP services that
     answered somebody: another vantage point, or their own host.
@@ -79,13 +79,13 @@ def judge_vantage(
 ) -> Count:
     """Judge all attempts of a vantage point that could be used. It has a reading of its own if not all are as declared."""
     seen = [each for each in network.seen if each.source == vantage.name]
-    paths = _paths(vantage.name, seen, network, served)
+    paths = paths_of(vantage.name, seen, network, served)
     where = f"from {vantage.name}"
     wrong: list[Seen] = []
     unknown: dict[str, list[Seen]] = defaultdict(list)
     for each in seen:
-        said = _met(each, paths)
-        if said == _WRONG:
+        said = met(each, paths)
+        if said == WRONG:
             # Silence that is known to be wrong where open is expected is that of a filter on the way.
             blocked = each.outcome is Outcome.SILENT and each.expected is Expected.OPEN
             wrong.append(replace(each, outcome=Outcome.FILTERED) if blocked else each)
@@ -116,16 +116,17 @@ def judge_vantage(
     return count
 
 
-def _paths(
+def paths_of(
     source: str, seen: Sequence[Seen], network: Network, served: frozenset[tuple[str, str, int]]
-) -> _Paths:
+) -> Paths:
+    """Return what proves that packets of a vantage point arrive, from all that was seen from there."""
     given = [each for each in network.controls if each.source == source and each.outcome is Outcome.OPEN]
     opened = [each for each in seen if each.outcome is Outcome.OPEN and each.expected is Expected.OPEN]
     udp = frozenset(
         [each.address for each in given if each.protocol != "tcp"]
         + [each.address for each in seen if each.outcome is Outcome.OPEN and each.transport == "udp"]
     )
-    return _Paths(
+    return Paths(
         frozenset([6 if ":" in each.address else 4 for each in given] + [each.ip_version for each in opened]),
         udp,
         frozenset(6 if ":" in address else 4 for address in udp),
@@ -133,10 +134,10 @@ def _paths(
     )
 
 
-_WRONG = "wrong"
+WRONG = "wrong"
 
 
-def _met(each: Seen, paths: _Paths) -> str:
+def met(each: Seen, paths: Paths) -> str:
     """Return nothing if it is as declared, `wrong`, or why it is not known."""
     outcome = each.outcome
     if outcome in _UNKNOWN:
@@ -146,7 +147,7 @@ def _met(each: Seen, paths: _Paths) -> str:
     if outcome is Outcome.SILENT:
         return _silent(each, paths)
     if outcome is Outcome.OPEN:
-        return "" if each.expected is Expected.OPEN else _WRONG
+        return "" if each.expected is Expected.OPEN else WRONG
     proven = each.ip_version in paths.versions
     if each.expected is Expected.OPEN:
         # What refuses us is there. Where nothing at all answers, our own network is as likely the cause.
@@ -155,7 +156,7 @@ def _met(each: Seen, paths: _Paths) -> str:
             f"{{these}} gave no answer over IPv{each.ip_version}, and nothing else did: check the network of this "
             "machine first"
             if ours
-            else _WRONG
+            else WRONG
         )
     if not proven:
         return (
@@ -163,7 +164,7 @@ def _met(each: Seen, paths: _Paths) -> str:
             "nothing: name one in `controls`, and see that it is open"
         )
     as_declared = each.expected is Expected.CLOSED or each.expected.value == outcome.value
-    return "" if as_declared else _WRONG
+    return "" if as_declared else WRONG
 
 
 def _not_sent(each: Seen) -> str:
@@ -171,14 +172,14 @@ def _not_sent(each: Seen) -> str:
     if each.source != HERE and each.expected is Expected.CLOSED:
         return ""
     if each.source != HERE and each.expected is Expected.OPEN and each.ip_version == 4:
-        return _WRONG
+        return WRONG
     return (
         f"{{these}} are not reachable from {each.source} over IPv{each.ip_version} (no route, or its own filter): measure "
         "from a place that has one, or leave this version out of `ip_versions`"
     )
 
 
-def _silent(each: Seen, paths: _Paths) -> str:
+def _silent(each: Seen, paths: Paths) -> str:
     """Judge silence over UDP: it says something only where a server would have answered, and our packets arrive.
 
     A server would have answered if this service answers another place or its own host. Where it is closed, another service
@@ -199,9 +200,9 @@ def _silent(each: Seen, paths: _Paths) -> str:
                 f"{{these}} gave no answer over UDP, and nothing else answers this machine over UDP and IPv{each.ip_version}: "
                 "name something that does in `controls`"
             )
-        return _WRONG
+        return WRONG
     if each.address in paths.udp or (served and each.ip_version in paths.udp_versions):
-        return _WRONG if each.expected is Expected.REFUSED else ""
+        return WRONG if each.expected is Expected.REFUSED else ""
     return (
         "{these} gave no answer over UDP: open and filtered look alike, since nothing else answers over UDP at that "
         "address; name something that does in `controls`"

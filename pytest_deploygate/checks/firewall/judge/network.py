@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from pytest_deploygate.checks.firewall.facts import Network
-from pytest_deploygate.checks.firewall.judge import attempts, hosts
+from pytest_deploygate.checks.firewall.judge import attempts, hosts, picture
 from pytest_deploygate.checks.firewall.section import Firewall
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.silent_hosts import by_cause, listed
@@ -33,7 +34,9 @@ def judge(measurement: Network, criterion: Firewall) -> Judgement:
             f"what {listed(unlisted)} {'listens' if len(unlisted) == 1 else 'listen'} on is not judged: `listeners` says "
             "nothing of it"
         )
-    return found.judgement(lambda: _good(measurement, criterion))
+    judgement = found.judgement(lambda: _good(measurement, criterion))
+    figure = picture.drawn(measurement, down)
+    return replace(judgement, figures=(figure,)) if figure else judgement
 
 
 def _table(measurement: Network, down: Collection[str], found: Collector) -> None:

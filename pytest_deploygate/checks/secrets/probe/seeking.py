@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
 from pytest_deploygate import redaction, spellings
-from pytest_deploygate.checks.secrets import formats
+from pytest_deploygate.checks.secrets import formats, rule_files
 from pytest_deploygate.checks.secrets.section import Secrets
 from pytest_deploygate.lazy import dataclass
 
@@ -44,7 +44,7 @@ class Wanted:
     """What is looked for: secrets by their references, and formats. `key` is that of the fingerprints."""
 
     secrets: Mapping[str, str]
-    rules: Sequence[formats.Rules]
+    rules: Sequence[formats.Searching]
     key: bytes
 
     def fingerprint(self, secret: str) -> str:
@@ -70,9 +70,9 @@ def wanted(section: Secrets) -> tuple[Wanted, dict[str, str]]:
     known = {value: source for source, value in reversed(redaction.by_reference().items())}
     left_out = {source: why for value, source in known.items() if (why := weak(value))}
     values = {source: value for value, source in known.items() if source not in left_out}
-    rules = [
+    rules: list[formats.Searching] = [
         *([formats.read(formats.OWN)] if section.known_formats else []),
-        *([formats.read(section.rules)] if section.rules else []),
+        *([rule_files.read(section.rules)] if section.rules else []),
     ]
     key = section.fingerprint_key.reveal().encode() if section.fingerprint_key else randomness.token_bytes(32)
     return Wanted(values, rules, key), left_out
