@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import click
 
 from pytest_deploygate.checks.replication.probe.managed import drill as managed_drill
+from pytest_deploygate.checks.replication.probe.managed import planning
 from pytest_deploygate.checks.replication.section import InDatabase, Managed
 from pytest_deploygate.cli.shared import options
 from pytest_deploygate.cli.shared.inventories import read
@@ -37,7 +38,7 @@ def plan(inventory: str) -> None:
     deploygate drill plan --inventory staging
     """
     with _opened(inventory, None) as (about, managed):
-        for line in managed_drill.plan(managed, about.cluster):
+        for line in planning.plan(managed, about.cluster):
             click.echo(line)
 
 
@@ -57,7 +58,7 @@ def run(fault: str, inventory: str, allowed: str) -> None:
         known = [each.fault for each in managed.faults]
         if fault not in known:
             raise click.UsageError(f"the inventory has no fault {fault!r}{nearest(fault, list(known))}")
-        for line in managed_drill.plan(managed, about.cluster):
+        for line in planning.plan(managed, about.cluster):
             click.echo(line)
         chosen = next(each for each in managed.faults if each.fault == fault)
         record = managed_drill.run(about, chosen, say=click.echo)
@@ -82,7 +83,7 @@ def restore(inventory: str, allowed: str) -> None:
 
 
 @contextlib.contextmanager
-def _opened(name: str, allowed: str | None) -> Iterator[tuple[managed_drill.Context, Managed]]:
+def _opened(name: str, allowed: str | None) -> Iterator[tuple[planning.Context, Managed]]:
     inventory = read(name).inventory
     if allowed is not None and allowed != inventory.name:
         raise click.UsageError(f"--allow-disruptive names {allowed!r}, the inventory is {inventory.name!r}")
@@ -97,7 +98,7 @@ def _opened(name: str, allowed: str | None) -> Iterator[tuple[managed_drill.Cont
     with contextlib.closing(Cluster(inventory.database, schema)) as cluster:
         try:
             yield (
-                managed_drill.context(cluster, bounds.managed_failover, bounds.load, inventory.name),
+                planning.context(cluster, bounds.managed_failover, bounds.load, inventory.name),
                 bounds.managed_failover,
             )
         except CannotTell as unknown:
