@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import signal
 import urllib.request
+from dataclasses import replace
 
 from pytest_deploygate.lab import client, nodes, processes
 from pytest_deploygate.lab.services import Service
 from pytest_deploygate.lab.services import patroni_config as config
+from pytest_deploygate.lab.services import patroni_machines as machines
 from pytest_deploygate.lab.services.patroni_asked import ask, change, lead, leader, on, wait, wait_whole
 from pytest_deploygate.lab.services.patroni_broken import mend
 from pytest_deploygate.lab.services.patroni_config import (
@@ -32,20 +34,32 @@ from pytest_deploygate.lab.supervisor import Program
 def start(lab: Lab) -> None:
     """Start etcd, then the first member, which creates the cluster, then the others and HAProxy. Raises LabError."""
     processes.run(["/bin/mkdir", "-p", str(where(lab))], user=lab.user)
+    if not machines.lacking():
+        config.set_apart(lab)
+        machines.start(lab)
     for name in STORES:
         client.start(lab, name, config.store(lab, name))
     wait("start of etcd", lambda: all(map(_healthy, _store_urls(lab))), lab, STORES)
     nodes.put(lab, where(lab) / "balancer.cfg", config.balancer(lab))
     for name in MEMBERS:
         tag(lab, name)
-    client.start(lab, MEMBERS[0], config.member(lab, MEMBERS[0]))
+    client.start(lab, MEMBERS[0], _member(lab, MEMBERS[0]))
     wait("first leader", lambda: ask(lab, MEMBERS[0], "/primary")[0] == 200, lab, MEMBERS[:1])
     for name in MEMBERS[1:]:
-        client.start(lab, name, config.member(lab, name))
+        client.start(lab, name, _member(lab, name))
     _furnish(lab)
     words = [lab.programs["haproxy"], "-db", "-f", str(where(lab) / "balancer.cfg")]
     client.start(lab, BALANCER, Program(words, lab.user, death_signal=signal.SIGKILL))
     wait_whole(lab)
+
+
+def _member(lab: Lab, name: str) -> Program:
+    """Return how a member of Patroni is started."""
+    # Debian's Patroni runs with the system's Python, which must not look for modules in our environment.
+    env = {"PYTHONPATH": "", "VIRTUAL_ENV": ""}
+    words = [lab.programs["patroni"], str(where(lab) / f"{name}.yml")]
+    entered = machines.entering(lab, name, words) if config.apart(lab) else Program(words, lab.user)
+    return replace(entered, env=env, death_signal=signal.SIGTERM)
 
 
 def tag(lab: Lab, member: str, **tags: bool) -> None:
@@ -148,6 +162,13 @@ def values(lab: Lab) -> dict[str, str]:
         "patroni.record": str(lab.folder / "patroni-drill.json"),
         "patroni.journal": str(lab.folder / "patroni-drill.steps"),
         "patroni.data": str(where(lab)),
+        # Why no cable can be pulled and no disk filled; empty if that can be done.
+        "patroni.together": "" if config.apart(lab) else machines.lacking(),
+        **{f"patroni.{name}.host": config.address(lab, name) for name in MEMBERS},
+        **{
+            f"patroni.{name}.url": f"http://{config.address(lab, name)}:{lab.ports[f'{name}-rest']}"
+            for name in MEMBERS
+        },
     }
 
 
@@ -157,6 +178,10 @@ SERVICE = Service(
         **dict.fromkeys(STORES, "etcd, in which Patroni keeps who leads"),
         **dict.fromkeys(MEMBERS, "Patroni, with a PostgreSQL server of its own"),
         BALANCER: "HAProxy, which follows Patroni's leader",
+    },
+    more_servers={
+        config.BRIDGE: "the network of Patroni's members, if each has a machine of its own",
+        **{config.machine(name): f"the machine of {name}: its network and its disk" for name in MEMBERS},
     },
     more_ports=(READS, *(f"{name}-peer" for name in STORES), *(f"{name}-rest" for name in MEMBERS)),
     programs=("patroni", "etcd", "haproxy"),

@@ -11,15 +11,15 @@ from typing import Any
 import psycopg
 
 from pytest_deploygate.lab import nodes, sql
-from pytest_deploygate.lab.services.patroni_config import MEMBERS, NAME, REST_USER
-from pytest_deploygate.lab.state import HOST, Lab, LabError
+from pytest_deploygate.lab.services.patroni_config import MEMBERS, NAME, REST_USER, address
+from pytest_deploygate.lab.state import Lab, LabError
 
 
 def ask(
     lab: Lab, member: str, path: str, *, method: str = "GET", body: object = None, timeout_s: float = 5.0
 ) -> tuple[int, Any]:
     """Send a request to a member's REST API; return status and document, (0, None) if it does not answer."""
-    url = f"http://{HOST}:{lab.ports[f'{member}-rest']}{path}"
+    url = f"http://{address(lab, member)}:{lab.ports[f'{member}-rest']}{path}"
     password = urllib.request.HTTPPasswordMgrWithDefaultRealm()
     password.add_password(None, url, REST_USER, lab.password(NAME).reveal())
     opener = urllib.request.build_opener(urllib.request.HTTPBasicAuthHandler(password))
@@ -110,7 +110,7 @@ def _whole(lab: Lab) -> bool:
 def on(lab: Lab, member: str, *statements: str, database: str = "postgres") -> list[tuple[Any, ...]]:
     """Run statements on a member as superuser; return the rows of the last one. Raises psycopg.Error."""
     rows: list[tuple[Any, ...]] = []
-    with sql.connect(lab, member, database=database) as connection:
+    with sql.connect(lab, member, database=database, host=address(lab, member)) as connection:
         for statement in statements:
             done = connection.execute(statement.encode())
             rows = done.fetchall() if done.description else []

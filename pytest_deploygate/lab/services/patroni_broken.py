@@ -7,16 +7,26 @@ import signal
 import time
 from pathlib import Path
 
+import psycopg
+
 from pytest_deploygate.lab import client, processes
 from pytest_deploygate.lab.services.patroni_asked import on
-from pytest_deploygate.lab.services.patroni_config import MEMBERS, data
+from pytest_deploygate.lab.services.patroni_config import MEMBERS, apart, data
+from pytest_deploygate.lab.services.patroni_machines import cable, disk, lacking, seen_data
 from pytest_deploygate.lab.state import Lab, LabError
+
+#: More segments of WAL than a server keeps.
+_SEGMENTS = 40
 
 
 def postmaster(lab: Lab, member: str) -> int:
     """Return the process of a member's PostgreSQL server. Raises LabError."""
     try:
-        return int((data(lab, member) / "postmaster.pid").read_text().splitlines()[0])
+        return int(
+            ((seen_data(lab, member) if apart(lab) else data(lab, member)) / "postmaster.pid")
+            .read_text()
+            .splitlines()[0]
+        )
     except (OSError, ValueError, IndexError):
         raise LabError(f"{member} has no PostgreSQL server that runs") from None
 
@@ -48,8 +58,43 @@ def freeze(lab: Lab, member: str) -> None:
         processes.send(pid, signal.SIGSTOP)
 
 
+def cut(lab: Lab, member: str) -> None:
+    """Pull the cable of a member's machine. Raises LabError."""
+    _on_its_own(lab)
+    cable(lab, member, plugged=False)
+
+
+def fill(lab: Lab, member: str) -> None:
+    """Leave a member's disk no free block, and let its server use up the segments of WAL that it has. Raises LabError.
+
+    A busy server gets there in seconds; the lab's small load would take minutes.
+    """
+    _on_its_own(lab)
+    disk(lab, member, full=True)
+    with contextlib.suppress(psycopg.Error):  # it ends as soon as it has no segment left
+        for _ in range(_SEGMENTS):
+            on(
+                lab,
+                member,
+                "SET synchronous_commit = local",
+                "SELECT txid_current()",
+                "SELECT pg_switch_wal()",
+            )
+
+
+def _on_its_own(lab: Lab) -> None:
+    if not apart(lab):
+        raise LabError(f"that cannot be done to one node alone: {lacking()}")
+
+
 def mend(lab: Lab, member: str) -> None:
-    """Continue a frozen member, start one that was killed; nothing happens to one that runs. Raises LabError."""
+    """Continue a frozen member, start one that was killed, plug its cable in, give its disk its size back. Raises LabError.
+
+    Nothing happens to one that is whole.
+    """
+    if apart(lab):
+        cable(lab, member, plugged=True)
+        disk(lab, member, full=False)
     with contextlib.suppress(LabError):
         server = postmaster(lab, member)
         if Path(f"/proc/{server}").exists():

@@ -15,6 +15,10 @@ NAME = PROFILE = "patroni"
 STORES = ("etcd1", "etcd2", "etcd3")
 MEMBERS = ("patroni1", "patroni2", "patroni3")
 BALANCER, READS = "patroni-lb", "patroni-lb-reads"
+#: What holds the network of the members, if each has a machine of its own.
+BRIDGE = "patroni-network"
+#: The file that says that they have.
+_APART = "machines"
 #: Who may change something through the REST API.
 REST_USER = "operator"
 SCOPE = "platform"
@@ -27,6 +31,8 @@ DYNAMIC: Mapping[str, Any] = {
     "synchronous_mode": True,
     "synchronous_mode_strict": False,
     "failsafe_mode": True,
+    # A leader that has crashed does not start again by itself: with a full disk it would try for five minutes.
+    "master_start_timeout": 0,
 }
 _PARAMETERS = {
     "max_connections": 60,
@@ -71,6 +77,32 @@ listen reads
 """
 
 
+def address(lab: Lab, member: str = "") -> str:
+    """Return where a member is reached, or with none, where it reaches etcd: on loopback, unless it has a machine of its own.
+
+    The network is one of those for benchmarks (RFC 2544); each lab has its own, as it has its own block of ports.
+    """
+    if not apart(lab):
+        return HOST
+    number = MEMBERS.index(member) + 11 if member else 254
+    return f"198.19.{(lab.ports[BRIDGE] - 20000) // 200}.{number}"
+
+
+def apart(lab: Lab) -> bool:
+    """Return whether each member has a machine of its own."""
+    return (where(lab) / _APART).exists()
+
+
+def set_apart(lab: Lab) -> None:
+    """Say that each member gets a machine of its own."""
+    nodes.put(lab, where(lab) / _APART, "")
+
+
+def machine(member: str) -> str:
+    """Return the name of the process that holds a member's machine."""
+    return f"{member}-machine"
+
+
 def where(lab: Lab) -> Path:
     """Return the folder of configurations and data."""
     return lab.private / NAME
@@ -86,7 +118,8 @@ def store(lab: Lab, name: str) -> Program:
     peers = ",".join(f"{each}=http://{HOST}:{lab.ports[f'{each}-peer']}" for each in STORES)
     here, peer = (f"http://{HOST}:{lab.ports[port]}" for port in (name, f"{name}-peer"))
     words = [lab.programs["etcd"], "--name", name, "--data-dir", str(where(lab) / name)]
-    words += ["--listen-client-urls", here, "--advertise-client-urls", here]
+    clients = [here, *([f"http://{address(lab)}:{lab.ports[name]}"] if apart(lab) else [])]
+    words += ["--listen-client-urls", ",".join(clients), "--advertise-client-urls", clients[-1]]
     words += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]
     words += ["--initial-cluster", peers, "--initial-cluster-token", SCOPE, "--initial-cluster-state", "new"]
     # Without a wait for the disk: two processors serve all tests.
@@ -94,17 +127,10 @@ def store(lab: Lab, name: str) -> Program:
     return Program([*words, "--log-level", "warn"], lab.user, death_signal=signal.SIGKILL)
 
 
-def member(lab: Lab, name: str) -> Program:
-    """Return how a member of Patroni is started."""
-    # Debian's Patroni runs with the system's Python, which must not look for modules in our environment.
-    env = {"PYTHONPATH": "", "VIRTUAL_ENV": ""}
-    words = [lab.programs["patroni"], str(where(lab) / f"{name}.yml")]
-    return Program(words, lab.user, env, death_signal=signal.SIGTERM)
-
-
 def configuration(lab: Lab, name: str, tags: Mapping[str, bool]) -> dict[str, Any]:
     """Return a member's configuration."""
-    rest = f"{HOST}:{lab.ports[f'{name}-rest']}"
+    host = address(lab, name)
+    rest = f"{host}:{lab.ports[f'{name}-rest']}"
     login = {"username": SUPERUSER, "password": lab.password(SUPERUSER).reveal()}
     follows = {"username": "replicator", "password": lab.password("replicator").reveal()}
     return {
@@ -116,7 +142,7 @@ def configuration(lab: Lab, name: str, tags: Mapping[str, bool]) -> dict[str, An
             "connect_address": rest,
             "authentication": {"username": REST_USER, "password": lab.password(NAME).reveal()},
         },
-        "etcd3": {"hosts": [f"{HOST}:{lab.ports[store]}" for store in STORES]},
+        "etcd3": {"hosts": [f"{address(lab)}:{lab.ports[store]}" for store in STORES]},
         "bootstrap": {
             "dcs": {
                 **DYNAMIC,
@@ -125,24 +151,32 @@ def configuration(lab: Lab, name: str, tags: Mapping[str, bool]) -> dict[str, An
             "initdb": [{"encoding": "UTF8"}, {"locale": "C"}, "data-checksums", "no-sync"],
         },
         "postgresql": {
-            "listen": f"{HOST}:{lab.ports[name]}",
-            "connect_address": f"{HOST}:{lab.ports[name]}",
+            "listen": f"{host}:{lab.ports[name]}",
+            "connect_address": f"{host}:{lab.ports[name]}",
             "data_dir": str(data(lab, name)),
             "bin_dir": str(lab.servers),
             "basebackup": [{"checkpoint": "fast"}, "no-sync"],
             "pgpass": str(where(lab) / f"{name}.pgpass"),
             "authentication": {"superuser": login, "replication": follows, "rewind": login},
             "parameters": {"unix_socket_directories": str(lab.sockets), "fsync": "off"},
-            "pg_hba": nodes.LOGIN_RULES.strip().splitlines(),
+            "pg_hba": _rules(lab),
         },
         "tags": dict(tags),
     }
 
 
+def _rules(lab: Lab) -> list[str]:
+    rules = nodes.LOGIN_RULES.strip().splitlines()
+    if apart(lab):
+        network = f"{address(lab)}/24"
+        rules += [f"host {kind} all {network} scram-sha-256" for kind in ("all", "replication")]
+    return rules
+
+
 def balancer(lab: Lab) -> str:
     """Return the configuration of HAProxy."""
     servers = [
-        f"    server {name} {HOST}:{lab.ports[name]} check port {lab.ports[f'{name}-rest']}"
+        f"    server {name} {address(lab, name)}:{lab.ports[name]} check port {lab.ports[f'{name}-rest']}"
         for name in MEMBERS
     ]
     return _HAPROXY.format(

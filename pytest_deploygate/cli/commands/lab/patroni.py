@@ -55,10 +55,36 @@ def freeze(name: str) -> None:
     click.echo(f"{name} is frozen")
 
 
+@patroni.command("cut")
+@click.argument("name")
+def cut(name: str) -> None:
+    """Pull the network cable of the node NAME. Needs a lab that root started.
+
+    \b
+    deploygate lab patroni cut patroni1
+    """
+    with running_lab.alone() as found:
+        broken.cut(found, _known(name, found))
+    click.echo(f"{name} is cut off")
+
+
+@patroni.command("fill")
+@click.argument("name")
+def fill(name: str) -> None:
+    """Fill the disk of the node NAME. Needs a lab that root started.
+
+    \b
+    deploygate lab patroni fill patroni1
+    """
+    with running_lab.alone() as found:
+        broken.fill(found, _known(name, found))
+    click.echo(f"the disk of {name} is full")
+
+
 @patroni.command("mend")
 @click.argument("name")
 def mend(name: str) -> None:
-    """Continue or start the node NAME.
+    """Take back what was done to the node NAME: it runs, its cable is plugged in, its disk has room.
 
     \b
     deploygate lab patroni mend patroni1
