@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
 from pytest_deploygate.checks.replication.probe.managed import drill as managed_drill
 from pytest_deploygate.checks.replication.probe.managed import planning
 from pytest_deploygate.checks.replication.section import InDatabase, Managed
-from pytest_deploygate.cli.shared import options
+from pytest_deploygate.cli.shared import options, stops
 from pytest_deploygate.cli.shared.inventories import read
 from pytest_deploygate.cli.shared.refusals import Refused
+from pytest_deploygate.clients import stopping
+from pytest_deploygate.clients.budget import Ended
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.problems import nearest
+
+#: The exit code of a drill that was stopped.
+_STOPPED = 21
 
 
 @click.group()
@@ -48,8 +54,12 @@ def plan(inventory: str) -> None:
 @click.option(
     "--allow-disruptive", "allowed", required=True, metavar="NAME", help="The inventory's name, once more."
 )
-def run(fault: str, inventory: str, allowed: str) -> None:
+@options.change
+@options.out
+def run(fault: str, inventory: str, allowed: str, change: str, out: Path | None) -> None:
     """Run the drill of one FAULT. Exits 1 if it did not end well.
+
+    The stop file of --change, `deploygate stop` and the signal USR1 end it: what it changed is taken back first. Exit 21 then.
 
     \b
     deploygate drill run killed --inventory staging --allow-disruptive staging
@@ -61,7 +71,12 @@ def run(fault: str, inventory: str, allowed: str) -> None:
         for line in planning.plan(managed, about.cluster):
             click.echo(line)
         chosen = next(each for each in managed.faults if each.fault == fault)
-        record = managed_drill.run(about, chosen, say=click.echo)
+        try:
+            with stops.obeyed(change, out), stopping.ending():
+                record = managed_drill.run(about, chosen, say=click.echo)
+        except Ended as ended:
+            click.echo(f"Error: {ended}", err=True)
+            raise SystemExit(_STOPPED) from None
     if record.outcome != "good":
         raise SystemExit(1)
 

@@ -11,6 +11,7 @@ from pytest_deploygate.drills.judging import counted, rerun, when
 from pytest_deploygate.drills.record import Evidence, Record
 from pytest_deploygate.drills.timeline import takeover
 from pytest_deploygate.judging.collector import Collector
+from pytest_deploygate.judging.histories.strange import strange, strange_readings
 from pytest_deploygate.judging.own_lag import excused
 from pytest_deploygate.model import Figure, Judgement, Reading, Verdict, words_for, words_for_count
 
@@ -119,6 +120,8 @@ def _bad(facts: ManagedFacts, criterion: Managed) -> Iterator[str]:
         yield f"clients could write only after {words_for(facts.first_write_s)}, limit {words_for(within_s)}"
     if facts.phantom:
         yield f"{facts.after} had {facts.phantom} rows that were never written"
+    if facts.anomalies is not None:
+        yield from strange(facts.anomalies, "the drill")
     for node, missing in facts.missing_by_node.items():
         if missing > 0:
             yield f"{node} lacks {missing} acknowledged writes after the drill: rebuild it from the leader"
@@ -179,5 +182,8 @@ def _readings(facts: ManagedFacts, criterion: Managed) -> Iterator[Reading]:
     two_s = _two_s(facts)
     yield Reading("two nodes took writes", two_s, "s", f"at most {words_for(both_s)}", two_s <= both_s)
     yield Reading("samples of who takes writes", facts.samples)
+    if facts.anomalies is not None:
+        yield Reading("reads", facts.anomalies.reads)
+        yield from strange_readings(facts.anomalies)
     yield Reading("cluster whole after", facts.rejoined_s, "s")
     yield Reading("leader restored after", facts.restored_s, "s")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -10,6 +9,7 @@ from typing import Any
 
 from pytest_deploygate.checks.replication.facts import Followed, ManagedFacts, TwoWritable
 from pytest_deploygate.checks.replication.probe.failover import COMMAND_BOUND_S, run_command
+from pytest_deploygate.checks.replication.probe.held import Held
 from pytest_deploygate.checks.replication.probe.managed import whole
 from pytest_deploygate.checks.replication.probe.managed.beginning import Say
 from pytest_deploygate.checks.replication.probe.managed.planning import Context
@@ -19,9 +19,10 @@ from pytest_deploygate.checks.replication.section import Disturbance, WriteLoad
 from pytest_deploygate.clients import own_lag, stopping
 from pytest_deploygate.clients.budget import Budget
 from pytest_deploygate.clients.postgres import markers
-from pytest_deploygate.clients.writers import AnyOf, Ledger, Load, present
+from pytest_deploygate.clients.writers import COUNTERS, AnyOf, Ledger, Load, last_count, present
 from pytest_deploygate.drills import record as drills
 from pytest_deploygate.fields.postgres import Node
+from pytest_deploygate.judging.histories.checking import checked
 from pytest_deploygate.judging.overlaps import overlaps
 from pytest_deploygate.model import CannotTell, words_for
 from pytest_deploygate.redaction import redact
@@ -37,8 +38,11 @@ _LEADS = "the leader"
 class Drill:
     """One drill; `record` grows with it."""
 
-    def __init__(self, about: Context, disturbance: Disturbance, blank: Record, tell: Say) -> None:
+    def __init__(
+        self, about: Context, disturbance: Disturbance, blank: Record, tell: Say, held: Held
+    ) -> None:
         self.about, self.disturbance, self.record, self.tell = about, disturbance, blank, tell
+        self.held = held
         self.cluster, self.managed = about.cluster, about.managed
         self.steps = Steps(about.managed.record)
         self.at = 0.0
@@ -68,8 +72,10 @@ class Drill:
                 self._plan(),
                 mine,
                 spending,
-                way=AnyOf(tuple(self.cluster.nodes)),
+                # Readers ask as writers do: what was acknowledged before must be seen, also right after a switch.
+                way=AnyOf(tuple(self.cluster.nodes), reads="read-write"),
                 readers=1,
+                counters=COUNTERS,
             )
             sampling = Sampling(self.cluster, self.managed.entries, mine)
             try:
@@ -146,8 +152,10 @@ class Drill:
             after = sampling.writable_since(since)
             moved = bool(after) and (stays or after != before.name)
             first = self._first(sampling, "writes")
-            if moved and first is not None and self._first(sampling, "reads") is not None:
+            lately = not stays or sampling.through("writes", since) is not None
+            if moved and lately and first is not None and self._first(sampling, "reads") is not None:
                 self._found(after=after)
+                self.held.follow(self.cluster, after)
                 return
             if stopping.stopped():
                 self._end("unproven", "the drill was stopped")
@@ -166,9 +174,14 @@ class Drill:
         )
 
     def _first(self, sampling: Sampling, what: str) -> float | None:
-        """Return the time of the first client that began after the node that takes writes did, by `time.monotonic`."""
+        """Return the time of the first client that began after the node that takes writes did, by `time.monotonic`.
+
+        Where nobody took over, it is the one that ended the longest outage since the fault.
+        """
         started = self._taken_over(sampling)
-        return None if started is None else sampling.through(what, max(self.at, started))
+        if started == self.at:
+            return sampling.through_again(what, self.at)
+        return None if started is None else sampling.through(what, started)
 
     def _taken_over(self, sampling: Sampling) -> float | None:
         """Return when a node other than the former leader was first seen to take writes; the fault's time if none moved."""
@@ -205,6 +218,7 @@ class Drill:
         try:
             node = whole.leader(self.cluster)
             ids = present(self.cluster, node, mine)
+            counts = last_count(self.cluster, node, mine)
         except CannotTell as unknown:
             self._end("unproven", f"the writes could not be compared: {unknown}")
             return
@@ -213,7 +227,8 @@ class Drill:
         self._found(
             missing=len(missing),
             first_missing=min(missing, default=None),
-            phantom=len(ids - ledger_ids[0] - ledger_ids[1] - set(ledger.refused)),
+            phantom=len(ids - ledger_ids[0] - ledger_ids[1]),
+            anomalies=checked(ledger.history.rows()).anomalies(counters=counts),
         )
         if missing:
             self._end("lost", f"{node.name} lacks {len(missing)} of {len(ledger_ids[0])} acknowledged writes")
@@ -248,21 +263,6 @@ class Drill:
             ),
         }
 
-    def _everywhere(self, acknowledged: set[int], mine: markers.Rows) -> dict[str, int]:
-        """Return how many acknowledged writes each node lacks, once it had time to replay them; -1 for a silent one."""
-        deadline = time.monotonic() + _REPLAYED_S
-
-        def lacks(node: Node) -> int:
-            for _ in itertools.count():
-                missing = len(acknowledged - present(self.cluster, node, mine))
-                if not missing or node.delayed or time.monotonic() > deadline:
-                    return missing
-                time.sleep(0.2)
-            raise AssertionError("unreachable")
-
-        answers = self.cluster.everywhere(lacks)
-        return {name: -1 if isinstance(found, CannotTell) else found for name, found in answers.items()}
-
     def _back(self, mine: markers.Rows) -> None:
         """Let the inventory's primary lead again, and forget the change that is on disk."""
         began = time.monotonic()
@@ -273,12 +273,10 @@ class Drill:
             self._end("not_restored", f"{self.cluster.primary.name} does not lead again: {problem}")
             return
         self.steps.done(Step(_LEADS, self.cluster.primary.name))
+        self.held.follow(self.cluster, self.cluster.primary.name)
         self._found(restored_s=round(time.monotonic() - began, 3))
         # Only now: without a manager the other replicas follow the new leader when they are rebuilt, not before.
-        self._found(missing_by_node=self._everywhere(self.acknowledged, mine))
-        for entry in self.managed.entries:
-            markers.clean(self.cluster, self.cluster.primary, replace(mine, run=f"{mine.run} {entry.name}"))
-        markers.clean(self.cluster, self.cluster.primary, replace(mine, run=f"{mine.run} writes"))
+        self._found(missing_by_node=whole.lacks(self.cluster, self.acknowledged, mine, _REPLAYED_S))
         markers.clean(self.cluster, self.cluster.primary, mine)
 
     def _end(self, outcome: str, reason: str) -> None:
