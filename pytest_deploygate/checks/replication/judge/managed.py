@@ -17,6 +17,8 @@ from pytest_deploygate.model import Figure, Judgement, Reading, Verdict, words_f
 
 #: A node that was not looked at for longer may have taken writes unseen.
 _UNSEEN_S = 5.0
+#: Faults that keep us from looking, too. A frozen node takes no writes; one behind a cut acknowledges none, as commits wait.
+_UNSEEABLE = ("frozen", "network_cut")
 
 
 def judge_managed(measurement: Mapping[str, Evidence[ManagedFacts]], criterion: Managed) -> Judgement:
@@ -145,7 +147,9 @@ def _unproven(facts: ManagedFacts, criterion: Managed) -> str:
         return f"whether {', '.join(silent)} has all acknowledged writes is unknown: it could not be asked"
     if facts.first_read_s is None:
         return "no client could be seen to read again"
-    if facts.fault != "frozen" and facts.longest_unseen_s > max(_UNSEEN_S, criterion.within.total_seconds()):
+    if facts.fault not in _UNSEEABLE and facts.longest_unseen_s > max(
+        _UNSEEN_S, criterion.within.total_seconds()
+    ):
         return f"a node was not looked at for {words_for(facts.longest_unseen_s)}, so it may have taken writes unseen"
     if not facts.synchronous and facts.fault != "switchover":
         return (

@@ -104,22 +104,27 @@ class Sampling:
                 with _within(connection, _ANSWER_S):
                     row = connection.execute(_TAKES_WRITES).fetchone()
                 ended = time.monotonic()
+                last = self._looked(last)
                 with self._lock:
                     self.samples += 1
-                    self.longest_unseen_s = max(self.longest_unseen_s, ended - last)
                     if row and row[0] is not None:
                         self._extend(node.name, began, ended)
-                last = ended
             except (CannotTell, psycopg.Error, OSError) as error:
                 _closed(connection)
                 connection = None
                 # Refused at once is an answer: nothing takes writes there. What hung, or is cut off, was not seen.
                 if time.monotonic() - began < _ANSWER_S and not _cut_off(error):
-                    last = time.monotonic()
+                    last = self._looked(last)
             self._over.wait(max(0.0, EVERY_S - (time.monotonic() - began)))
         _closed(connection)
+        self._looked(last)
+
+    def _looked(self, last: float) -> float:
+        """Note how long a node was not seen since `last`; return the time."""
+        now = time.monotonic()
         with self._lock:
-            self.longest_unseen_s = max(self.longest_unseen_s, time.monotonic() - last)
+            self.longest_unseen_s = max(self.longest_unseen_s, now - last)
+        return now
 
     def _extend(self, name: str, began: float, ended: float) -> None:
         for index in range(len(self.spans) - 1, -1, -1):
