@@ -94,7 +94,8 @@ def restore(inventory: str, allowed: str) -> None:
     """
     with _opened(inventory, allowed) as (about, _):
         number = managed_drill.restore(about, click.echo)
-    click.echo(f"{number} changes were taken back" if number else "no drill left anything")
+    many = "change was" if number == 1 else "changes were"
+    click.echo(f"{number} {many} taken back" if number else "no drill left anything")
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from patroni_alone import patroni_alone
 
 from pytest_deploygate.checks.patroni import judge, probe
@@ -20,13 +21,17 @@ from pytest_deploygate.checks.replication.probe.managed.evidence import managed_
 from pytest_deploygate.checks.replication.probe.managed.one import Record
 from pytest_deploygate.checks.replication.probe.managed.steps import Steps
 from pytest_deploygate.checks.replication.section import InDatabase, Managed
+from pytest_deploygate.cli import main
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.loader import load
+from pytest_deploygate.lab import sql
 from pytest_deploygate.lab.faults import Fault
 from pytest_deploygate.lab.faults import patroni as faults
 from pytest_deploygate.lab.services import patroni
-from pytest_deploygate.lab.services.patroni_asked import change, leader, wait_whole
-from pytest_deploygate.lab.services.patroni_config import MEMBERS
+from pytest_deploygate.lab.services.patroni_asked import ask, change, leader, wait_whole
+from pytest_deploygate.lab.services.patroni_broken import postmaster
+from pytest_deploygate.lab.services.patroni_config import MEMBERS, apart
+from pytest_deploygate.lab.services.patroni_machines import disk, seen_data
 from pytest_deploygate.lab.state import Lab
 from pytest_deploygate.model import Judgement, Verdict
 
@@ -106,9 +111,45 @@ def test_each_fault_is_seen_and_healed(lab: Lab, fault: Fault) -> None:
     assert seen().verdict is Verdict.PASS, seen().reason
 
 
+def commanded(*words: str) -> str:
+    done = CliRunner().invoke(main, ["lab", "patroni", *words])
+    assert done.exit_code == 0, done.output
+    return done.output.strip()
+
+
+def test_commands_break_one_node_and_mend_it(lab: Lab) -> None:
+    """Each is tried on the last member, so that nobody has to take over."""
+    last = MEMBERS[2]
+    server = postmaster(lab, last)
+    assert commanded("freeze", last) == f"{last} is frozen"
+    assert Path(f"/proc/{server}/stat").read_text().split()[2] == "T"
+    assert commanded("mend", last) == f"{last} runs"
+    assert Path(f"/proc/{server}/stat").read_text().split()[2] != "T"
+    done = CliRunner().invoke(main, ["lab", "patroni", "freeze", "patroni9"])
+    assert done.exit_code == 2
+    assert "there is no node 'patroni9'; did you mean" in done.output
+    if not apart(lab):
+        done = CliRunner().invoke(main, ["lab", "patroni", "cut", last])
+        assert done.exit_code == 1
+        assert "the lab does not run as root" in done.output
+        return
+    assert commanded("cut", last) == f"{last} is cut off"
+    assert ask(lab, last, "/patroni", timeout_s=0.5) == (0, None)
+    assert commanded("mend", last) == f"{last} runs"
+    sql.wait_until("an answer", lambda: ask(lab, last, "/patroni")[0] == 200)
+    disk(lab, last, full=True)
+    there = os.statvfs(seen_data(lab, last))
+    assert there.f_bfree * there.f_frsize < 1024**2
+    assert commanded("mend", last) == f"{last} runs"
+    there = os.statvfs(seen_data(lab, last))
+    assert there.f_bfree * there.f_frsize > 100 * 1024**2
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("fault", ["switchover", "frozen", "dcs_lost"])
+@pytest.mark.parametrize("fault", ["switchover", "frozen", "dcs_lost", "network_cut", "disk_full"])
 def test_a_drill_loses_nothing(lab: Lab, fault: str) -> None:
+    if fault in ("network_cut", "disk_full") and not apart(lab):
+        pytest.skip("this lab gives its nodes no machines of their own")
     ran, judged = drilled(fault)
     assert (ran.outcome, ran.facts.missing) == ("good", 0), ran.reason
     assert ran.facts.acknowledged > 0
