@@ -111,7 +111,7 @@ def failover_drill(
         # Nothing was done, so the record of an earlier drill stays.
         return replace(blank, outcome="not_synchronous", reason=refusal)
     drill = _Drill(cluster, failover, plan or WriteLoad(), blank)
-    with held(cluster, cluster.primary):
+    with held(cluster, cluster.primary), cluster.changing():
         record = drill.run(budget or budgets.unrecorded(ITEM))
     forget(cluster)
     if drill.ended is not None:

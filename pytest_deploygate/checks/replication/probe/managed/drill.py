@@ -31,7 +31,7 @@ def run(
     tell = say or (lambda _line: None)
     if disturbance.unavailable:
         raise CannotTell(f"{disturbance.fault} was not tried: {disturbance.unavailable}")
-    with alone(about.managed.record) as dead:
+    with alone(about.managed.record) as dead, about.cluster.changing():
         if dead:
             tell(f"an earlier drill ({dead}) died")
         restore_pending(about, tell)
@@ -70,5 +70,5 @@ def _alone(about: Context, disturbance: Disturbance, budget: Budget | None, tell
 
 def restore(about: Context, say: Say) -> int:
     """Take back what a killed drill left; return how many changes that were. Raises CannotTell."""
-    with alone(about.managed.record):
+    with alone(about.managed.record), about.cluster.changing():
         return restore_pending(about, say)
