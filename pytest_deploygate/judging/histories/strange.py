@@ -22,8 +22,8 @@ def strange(seen: Anomalies, through: str) -> Iterator[str]:
         yield f"reads through {through} showed ids that no writer wrote, or that were refused ({seen.unborn_reads})"
     if seen.lost_updates:
         yield (
-            f"{seen.lost_updates.count} updates that were acknowledged are lost: a counter that clients count up went back, or "
-            f"gave the same count twice, through {through}"
+            f"acknowledged updates are lost ({seen.lost_updates.count}) through {through}: a counter that clients count up gave "
+            "the same count twice, or went back"
         )
     if seen.out_of_order:
         yield (

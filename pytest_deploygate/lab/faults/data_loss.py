@@ -135,7 +135,7 @@ UPDATE_LOST = Fault(
         "IF NEW.run LIKE '% counter' AND NEW.id % 4 = 0 THEN NEW.id := OLD.id; END IF;", when="BEFORE UPDATE"
     ),
     _drop_table,
-    says="updates that were acknowledged are lost",
+    says="acknowledged updates are lost",
     tests=_NODES,
     scope=_SCOPE,
 )

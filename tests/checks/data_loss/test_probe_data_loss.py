@@ -73,7 +73,7 @@ def test_healthy_nodes_have_every_write_and_nothing_is_left(nodes, cluster):
         ((f"ALTER TABLE {TABLE} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
           f"CREATE POLICY skipped ON {TABLE} USING (NOT pg_is_in_recovery() OR id % 3 <> 0) WITH CHECK (true)"), "db2 and db3 lack"),
         (trigger("IF NEW.run LIKE '%counter' AND NEW.id % 4 = 0 THEN NEW.id := OLD.id; END IF;", when="BEFORE UPDATE"),
-         "updates that were acknowledged are lost"),
+         "acknowledged updates are lost"),
     ],
     ids=["lost", "phantom", "twice", "stale", "lost on a replica", "lost update"],
 )  # fmt: skip

@@ -70,7 +70,7 @@ def test_a_good_drill_passes_and_what_was_not_tried_is_a_note():
             {"anomalies": Anomalies(reads=90, stale_reads=Some(2, (7, 9)), longest_stale_s=0.4)},
             "2 of 90 reads through the drill were stale, the worst by 0.4 s",
         ),
-        ({"anomalies": Anomalies(lost_updates=Some(1, (0,)))}, "1 updates that were acknowledged are lost"),
+        ({"anomalies": Anomalies(lost_updates=Some(1, (0,)))}, "acknowledged updates are lost (1)"),
         ({"anomalies": Anomalies(acknowledged_twice=Some(1, (5,)))}, "acknowledged twice (ids 5)"),
         ({"anomalies": Anomalies(out_of_order=Some(1, (2,)))}, "out of order"),
         ({"phantom": 3}, "3 rows that were never written"),
