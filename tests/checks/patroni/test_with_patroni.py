@@ -117,14 +117,18 @@ def commanded(*words: str) -> str:
     return done.output.strip()
 
 
+def state(process: int) -> str:
+    return Path(f"/proc/{process}/stat").read_text().split()[2]
+
+
 def test_commands_break_one_node_and_mend_it(lab: Lab) -> None:
     """Each is tried on the last member, so that nobody has to take over."""
     last = MEMBERS[2]
     server = postmaster(lab, last)
     assert commanded("freeze", last) == f"{last} is frozen"
-    assert Path(f"/proc/{server}/stat").read_text().split()[2] == "T"
+    sql.wait_until("a stopped server", lambda: state(server) == "T")
     assert commanded("mend", last) == f"{last} runs"
-    assert Path(f"/proc/{server}/stat").read_text().split()[2] != "T"
+    sql.wait_until("a server that runs", lambda: state(server) != "T")
     done = CliRunner().invoke(main, ["lab", "patroni", "freeze", "patroni9"])
     assert done.exit_code == 2
     assert "there is no node 'patroni9'; did you mean" in done.output
