@@ -11,6 +11,7 @@ import pytest
 from pytest_deploygate.lab import programs, up
 from pytest_deploygate.lab import values as lab_values
 from pytest_deploygate.lab.services import patroni
+from pytest_deploygate.lab.services.patroni_config import PROFILE
 from pytest_deploygate.lab.state import Lab
 
 
@@ -24,7 +25,7 @@ def patroni_alone(folder: Path) -> Iterator[Lab]:
     with held:
         supervisor = up._supervise(folder, held)
     try:
-        lab = up._furnish(folder, programs.find(), programs.servers_user(), [patroni.PROFILE], block)
+        lab = up._furnish(folder, programs.find(), programs.servers_user(), [PROFILE], block)
         patroni.start(lab)
         lab.ready(supervisor.pid, lab_values.of(lab, [patroni.SERVICE]))
         yield lab

@@ -3,8 +3,9 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from pytest_deploygate.fields.references import filled_in
 from pytest_deploygate.fields.types import (
     Duration,
     Each,
@@ -24,7 +25,9 @@ class Node(Section):
     )
 
     name: str = Field(description="name used in findings; default: the host")
-    host: str = Field(description="host name or address", pattern=r"^[A-Za-z0-9._:%-]+$")
+    host: Annotated[str, BeforeValidator(filled_in)] = Field(
+        description="host name or address, or a reference", pattern=r"^[A-Za-z0-9._:%-]+$"
+    )
     port: Port = Field(default=5432, description="TCP port")
     delayed: Duration | None = Field(default=None, description="intended recovery_min_apply_delay")
     upstream: str | None = Field(

@@ -24,10 +24,11 @@ def connect(
     role: str = SUPERUSER,
     database: str = DATABASE,
     options: str = "-c statement_timeout=60s -c lock_timeout=10s",
+    host: str = HOST,
 ) -> Connection:
     """Open a connection in autocommit. Raises Unreachable."""
     return psycopg.connect(
-        host=HOST,
+        host=host,
         port=lab.ports[node],
         dbname=database,
         user=role,

@@ -22,7 +22,7 @@ from pytest_deploygate.checks.replication.section import InDatabase
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.loader import load
 from pytest_deploygate.lab import faults
-from pytest_deploygate.lab.services import patroni
+from pytest_deploygate.lab.services.patroni_config import MEMBERS, PROFILE
 from pytest_deploygate.lab.state import Lab
 
 #: The first test also waits for the lab, for a drill of each fault, and for the healthy run.
@@ -32,8 +32,8 @@ pytestmark = [pytest.mark.timeout(1200), pytest.mark.long]
 @pytest.fixture(scope="module")
 def lab(lab_place: Path) -> Iterator[Lab]:
     """A lab with Patroni, and a record of each of its drills."""
-    for running in shared_lab(lab_place, "patroni-faults", profiles=[patroni.PROFILE], drilled=False):
-        if patroni.MEMBERS[0] not in running.ports:
+    for running in shared_lab(lab_place, "patroni-faults", profiles=[PROFILE], drilled=False):
+        if MEMBERS[0] not in running.ports:
             pytest.skip("this lab does without Patroni")
         inventory = load("lab-patroni", Path.cwd()).inventory
         assert inventory.database is not None

@@ -66,7 +66,8 @@ class Commits:
 class Steadily:
     """What a process that wrote for long knows of itself. `busy` is its own processor time by the time it took.
 
-    `acknowledged_per_100ms` counts the commits of each tenth of a second since the start.
+    `acknowledged_per_100ms` counts the commits of each tenth of a second since the start. `ended` is whether every client had
+    its last answer.
     """
 
     planned_s: float
@@ -77,6 +78,7 @@ class Steadily:
     busy: float
     problem: str = ""
     acknowledged_per_100ms: tuple[int, ...] = ()
+    ended: bool = False
 
     @property
     def per_s(self) -> float:

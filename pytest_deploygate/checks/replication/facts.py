@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from datetime import timedelta
 
+from pytest_deploygate.judging.histories.checking import Anomalies
 from pytest_deploygate.judging.own_lag import OwnLag
 from pytest_deploygate.lazy import dataclass
 
@@ -59,6 +60,7 @@ class ManagedFacts:
     whether commits waited for a replica when the fault came. `missing_by_node` counts acknowledged writes that a node lacked
     at the end, with the cluster whole again; -1 for a node that could not be asked. `longest_unseen_s` is the longest time in
     which a node was not sampled. `by_documentation` says that the manager's commands were never run by us.
+    `anomalies` is what the history of the clients says by itself; None in records of earlier versions.
     `acknowledged_per_100ms` begins `lead_s` before the fault; `writable` names who took writes, and when.
     """
 
@@ -82,6 +84,7 @@ class ManagedFacts:
     rejoined_s: float | None = None
     restored_s: float | None = None
     entries: tuple[Followed, ...] = ()
+    anomalies: Anomalies | None = None
     lead_s: float = 0.0
     acknowledged_per_100ms: tuple[int, ...] = ()
     writable: tuple[TwoWritable, ...] = ()

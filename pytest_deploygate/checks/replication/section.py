@@ -3,8 +3,9 @@
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from pytest_deploygate.fields.references import looked_up_or_left_out
 from pytest_deploygate.fields.types import (
     DatabaseKeys,
     Duration,
@@ -67,8 +68,10 @@ class Disturbance(Section):
     undo: str | None = Field(
         default=None, description="command that takes it back; may be run twice, also if nothing was done"
     )
-    unavailable: Words | None = Field(
-        default=None, json_schema_extra={"weaker": "any"}, description="why this cannot be tried here"
+    unavailable: Annotated[Words | None, BeforeValidator(looked_up_or_left_out)] = Field(
+        default=None,
+        json_schema_extra={"weaker": "any"},
+        description="why this cannot be tried here; empty: it can",
     )
 
     @model_validator(mode="after")

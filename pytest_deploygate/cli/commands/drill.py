@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
 from pytest_deploygate.checks.replication.probe.managed import drill as managed_drill
+from pytest_deploygate.checks.replication.probe.managed import planning
 from pytest_deploygate.checks.replication.section import InDatabase, Managed
-from pytest_deploygate.cli.shared import options
+from pytest_deploygate.cli.shared import options, stops
 from pytest_deploygate.cli.shared.inventories import read
 from pytest_deploygate.cli.shared.refusals import Refused
+from pytest_deploygate.clients import stopping
+from pytest_deploygate.clients.budget import Ended
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.problems import nearest
+
+#: The exit code of a drill that was stopped.
+_STOPPED = 21
 
 
 @click.group()
@@ -37,7 +44,7 @@ def plan(inventory: str) -> None:
     deploygate drill plan --inventory staging
     """
     with _opened(inventory, None) as (about, managed):
-        for line in managed_drill.plan(managed, about.cluster):
+        for line in planning.plan(managed, about.cluster):
             click.echo(line)
 
 
@@ -47,8 +54,12 @@ def plan(inventory: str) -> None:
 @click.option(
     "--allow-disruptive", "allowed", required=True, metavar="NAME", help="The inventory's name, once more."
 )
-def run(fault: str, inventory: str, allowed: str) -> None:
+@options.change
+@options.out
+def run(fault: str, inventory: str, allowed: str, change: str, out: Path | None) -> None:
     """Run the drill of one FAULT. Exits 1 if it did not end well.
+
+    The stop file of --change, `deploygate stop` and the signal USR1 end it: what it changed is taken back first. Exit 21 then.
 
     \b
     deploygate drill run killed --inventory staging --allow-disruptive staging
@@ -57,10 +68,15 @@ def run(fault: str, inventory: str, allowed: str) -> None:
         known = [each.fault for each in managed.faults]
         if fault not in known:
             raise click.UsageError(f"the inventory has no fault {fault!r}{nearest(fault, list(known))}")
-        for line in managed_drill.plan(managed, about.cluster):
+        for line in planning.plan(managed, about.cluster):
             click.echo(line)
         chosen = next(each for each in managed.faults if each.fault == fault)
-        record = managed_drill.run(about, chosen, say=click.echo)
+        try:
+            with stops.obeyed(change, out), stopping.ending():
+                record = managed_drill.run(about, chosen, say=click.echo)
+        except Ended as ended:
+            click.echo(f"Error: {ended}", err=True)
+            raise SystemExit(_STOPPED) from None
     if record.outcome != "good":
         raise SystemExit(1)
 
@@ -78,11 +94,12 @@ def restore(inventory: str, allowed: str) -> None:
     """
     with _opened(inventory, allowed) as (about, _):
         number = managed_drill.restore(about, click.echo)
-    click.echo(f"{number} changes were taken back" if number else "no drill left anything")
+    many = "change was" if number == 1 else "changes were"
+    click.echo(f"{number} {many} taken back" if number else "no drill left anything")
 
 
 @contextlib.contextmanager
-def _opened(name: str, allowed: str | None) -> Iterator[tuple[managed_drill.Context, Managed]]:
+def _opened(name: str, allowed: str | None) -> Iterator[tuple[planning.Context, Managed]]:
     inventory = read(name).inventory
     if allowed is not None and allowed != inventory.name:
         raise click.UsageError(f"--allow-disruptive names {allowed!r}, the inventory is {inventory.name!r}")
@@ -97,7 +114,7 @@ def _opened(name: str, allowed: str | None) -> Iterator[tuple[managed_drill.Cont
     with contextlib.closing(Cluster(inventory.database, schema)) as cluster:
         try:
             yield (
-                managed_drill.context(cluster, bounds.managed_failover, bounds.load, inventory.name),
+                planning.context(cluster, bounds.managed_failover, bounds.load, inventory.name),
                 bounds.managed_failover,
             )
         except CannotTell as unknown:

@@ -5,10 +5,11 @@ Probes of the database take a `Cluster` and use `rows` (one node) or `everywhere
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -66,6 +67,7 @@ class Cluster:
         self.settings = settings
         self.writes_schema = writes_schema
         self._open: dict[str, Connection] = {}
+        self._changing = 0
         self._locks = {node.name: threading.Lock() for node in settings.nodes}
 
     @property
@@ -126,21 +128,31 @@ class Cluster:
         with ThreadPoolExecutor(max_workers=min(16, len(wanted) or 1)) as pool:
             return dict(zip((n.name for n in wanted), pool.map(guarded, wanted), strict=True))
 
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """While a drill changes the cluster, a node that hung is asked again, and is not remembered as silent."""
+        self._changing += 1
+        try:
+            yield
+        finally:
+            self._changing -= 1
+
     def connect(self, node: Node, *, read_only: bool | None = True, afresh: bool = False) -> Connection:
         """Open a new connection (autocommit). The caller closes it. Raises CannotTell; NotReached if nothing answered.
 
         With `read_only` None all settings are the server's own, except the limits of waiting: for reading those settings.
 
-        A node that hung before is not waited for again in this run, unless `afresh`: the reason says when it was tried.
+        A node that hung before is not waited for again in this run, unless `afresh` or in a block of `changing`: the reason
+        says when it was tried.
         """
         place = reach.at(node.host, node.port)
-        if not afresh and (silence := reach.known(place)):
+        if not (afresh or self._changing) and (silence := reach.known(place)):
             raise NotReached(f"{node.name} ({place}) cannot be used: {silence.said}{silence.when}")
         began = time.monotonic()
         try:
             opened = self._connect(node, read_only=read_only)
         except CannotTell as unknown:
-            if time.monotonic() - began >= _HUNG_S:
+            if time.monotonic() - began >= _HUNG_S and not self._changing:
                 reach.silent(place, str(unknown).partition(" cannot be used: ")[2] or str(unknown))
             raise
         reach.heard(place)

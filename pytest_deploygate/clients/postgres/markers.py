@@ -29,6 +29,11 @@ class Rows:
     table: sql.Identifier
     run: str
 
+    @property
+    def counter(self) -> str:
+        """The run of the row that counters count up: its id is the count."""
+        return f"{self.run} counter"
+
     def insert(self) -> sql.Composed:
         """Statement that writes one row; its parameters are run and id."""
         return sql.SQL("INSERT INTO {} (run, id) VALUES (%s, %s)").format(self.table)
@@ -60,12 +65,15 @@ def rows(cluster: Cluster, node: Node | None = None) -> Iterator[tuple[Connectio
 
 
 def clean(cluster: Cluster, node: Node, mine: Rows) -> None:
-    """Delete the run's rows. If the server is down they stay until a run at least an hour later."""
+    """Delete the run's rows, and those of its own runs, which begin with its name. If the server is down they stay until a run at least an hour later."""
     with contextlib.suppress(CannotTell, psycopg.Error):
         connection, _ = cluster.writer(node)
         with connection:
             connection.execute("SET synchronous_commit = local")
-            connection.execute(sql.SQL("DELETE FROM {} WHERE run = %s").format(mine.table), (mine.run,))
+            connection.execute(
+                sql.SQL("DELETE FROM {} WHERE run = %s OR starts_with(run, %s)").format(mine.table),
+                (mine.run, f"{mine.run} "),
+            )
 
 
 def _prepare(connection: Connection, schema: str, mine: Rows) -> None:

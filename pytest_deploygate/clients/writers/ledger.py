@@ -50,7 +50,7 @@ class Ledger:
             if kind is Kind.WRITE:
                 self._bucket(outcome).add(value)
                 self.slowest_commit_s = max(self.slowest_commit_s, end_s - begin_s)
-            if outcome is Outcome.ACKNOWLEDGED:
+            if outcome is Outcome.ACKNOWLEDGED and kind is not Kind.INCREMENT:
                 counts = self.read_per_100ms if kind is Kind.READ else self.acknowledged_per_100ms
                 count(counts, end_s)
             self.problem = self.problem or problem

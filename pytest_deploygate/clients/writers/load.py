@@ -5,6 +5,8 @@ synchronous replicas return when it is cancelled, with a warning that it is not 
 whose connection broke, is indeterminate. `statement_timeout` does not end that wait (it is off by then), so
 a watchdog cancels it.
 
+Counters count one row up together: an increment that was acknowledged and is gone shows as a count that comes twice.
+
 Without a way to reconnect, a load ends with the first write that goes wrong. With one, a client whose connection broke, or
 whose server takes no writes any more, connects again and goes on with a new id: no id is ever sent twice.
 """
@@ -20,6 +22,7 @@ from typing import Protocol
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import TupleRow
 
 from pytest_deploygate.clients.budget import Ended, Spending
 from pytest_deploygate.clients.postgres import markers
@@ -35,12 +38,15 @@ from pytest_deploygate.redaction import redact
 
 #: A commit that takes longer hangs; no application waits that long.
 COMMIT_BOUND_S = 5.0
+#: Clients that count one row up together, where updates are looked for.
+COUNTERS = 2
 #: A cancelled commit returns at once.
 _CANCELLED_S = 0.5
 #: Between two attempts to connect again.
 _AGAIN_S = 0.05
-#: Between two reads of one reader.
+#: Between two reads of one reader, and two increments of one counter.
 _READ_EVERY_S = 0.02
+_COUNT_EVERY_S = 0.05
 
 
 class Planned(Protocol):
@@ -61,10 +67,10 @@ class Planned(Protocol):
 
 @dataclass()
 class _Client:
-    """One connection that writes or reads; `since` is when its running statement began."""
+    """One connection, and what it does; `since` is when its running statement began."""
 
     index: int
-    writes: bool
+    kind: Kind
     connection: Connection | None = None
     since: float | None = None
     warning: str = ""
@@ -74,7 +80,7 @@ class Load:
     """A bounded write load: `start()`, then `finish()` for its ledger.
 
     Without a `way` it writes to `node` until something goes wrong. With one, clients connect there and connect again until
-    the time is up, and `readers` read the greatest id meanwhile. Set `ended` to end it early.
+    the time is up; `readers` read the greatest id meanwhile, and `counters` count up. Set `ended` to end it early.
     """
 
     def __init__(
@@ -87,6 +93,7 @@ class Load:
         *,
         way: Way | None = None,
         readers: int = 0,
+        counters: int = 0,
     ) -> None:
         self.plan, self.node, self.mine, self.spending = plan, node, mine, spending
         self.cluster, self.way = cluster, way
@@ -95,17 +102,22 @@ class Load:
         self.began = 0.0
         self.lasted_s = 0.0
         self._greatest = sql.SQL("SELECT coalesce(max(id), 0) FROM {} WHERE run = %s").format(mine.table)
-        self._clients = [_Client(n, writes=n < plan.writers) for n in range(plan.writers + readers)]
+        self._count_up = sql.SQL("UPDATE {} SET id = id + 1 WHERE run = %s RETURNING id").format(mine.table)
+        kinds = [Kind.WRITE] * plan.writers + [Kind.READ] * readers + [Kind.INCREMENT] * counters
+        self._clients = [_Client(n, kind) for n, kind in enumerate(kinds)]
         try:
             spending.take(requests=0, connections=len(self._clients), opens=0)
             for client in self._clients:
                 self._open(client)
+            if counters:
+                self._begin_to_count(self._clients[-1])
         except (CannotTell, Ended):
             self._close()
             raise
+        does = {Kind.WRITE: self._write, Kind.READ: self._read, Kind.INCREMENT: self._count}
         self._threads = [
-            threading.Thread(target=self._write if c.writes else self._read, args=(c,), daemon=True)
-            for c in self._clients
+            threading.Thread(target=does[client.kind], args=(client,), daemon=True)
+            for client in self._clients
         ]
         self._watchdog = threading.Thread(target=self._watch, daemon=True)
 
@@ -148,7 +160,7 @@ class Load:
 
     def _open(self, client: _Client) -> None:
         if self.way is not None:
-            connection = self.way.open(self.cluster, writes=client.writes)
+            connection = self.way.open(self.cluster, writes=client.kind is not Kind.READ)
         else:
             connection, _ = self.cluster.writer(self.node)
 
@@ -198,6 +210,22 @@ class Load:
                 if not self._seen(client) and (self.way is None or not self._again(client)):
                     return
 
+    def _begin_to_count(self, client: _Client) -> None:
+        """Write the row that is counted up. Raises CannotTell."""
+        if client.connection is not None:
+            try:
+                client.connection.execute(self.mine.insert(), (self.mine.counter, 1))
+            except psycopg.Error as error:
+                raise CannotTell(f"no row could be written: {explain(self._node, error)}") from error
+
+    def _count(self, client: _Client) -> None:
+        """Count up until the time is up."""
+        until = self.began + self.plan.duration.total_seconds()
+        with contextlib.suppress(Ended):
+            while not self.ended.wait(_COUNT_EVERY_S) and time.monotonic() < until:
+                if not self._counted(client) and (self.way is None or not self._again(client)):
+                    return
+
     def _again(self, client: _Client) -> bool:
         """Connect again; false when the time is up before that. Raises Ended."""
         if client.connection is not None:
@@ -216,42 +244,48 @@ class Load:
 
     def _one(self, client: _Client, number: int) -> bool:
         """Write one id and record the outcome; false if something went wrong."""
-        client.warning, connection = "", client.connection
+        began, _, outcome, problem = self._asked(client, self.mine.insert(), (self.mine.run, number))
+        self._record(client, began, outcome, number, problem)
+        return not problem
+
+    def _seen(self, client: _Client) -> bool:
+        """Read the greatest id and record it; false if something went wrong."""
+        began, row, outcome, problem = self._asked(client, self._greatest, (self.mine.run,))
+        self._record(client, began, Outcome.REFUSED if problem else outcome, int(row[0]) if row else 0)
+        return not problem
+
+    def _counted(self, client: _Client) -> bool:
+        """Count up by one and record the new count; false if something went wrong."""
+        began, row, outcome, problem = self._asked(client, self._count_up, (self.mine.counter,))
+        # A row that is not seen was not counted up; whether it is there is asked at the end.
+        seen = row is not None or outcome is not Outcome.ACKNOWLEDGED
+        self._record(client, began, outcome if seen else Outcome.INDETERMINATE, int(row[0]) if row else 0)
+        return not problem
+
+    def _asked(
+        self, client: _Client, statement: sql.Composed, parameters: tuple[object, ...]
+    ) -> tuple[float, TupleRow | None, Outcome, str]:
+        """Run a statement; return when it began, its row, what became of it, and what went wrong. Raises Ended."""
+        connection, row, outcome, problem = client.connection, None, Outcome.ACKNOWLEDGED, ""
+        client.warning = ""
         if connection is None:
-            return False
-        outcome, problem = Outcome.ACKNOWLEDGED, ""
+            return time.monotonic(), None, Outcome.REFUSED, "it is not connected"
         self.spending.take()
         client.since = began = time.monotonic()
         try:
             with cutting(connection):
-                connection.execute(self.mine.insert(), (self.mine.run, number))
+                done = connection.execute(statement, parameters)
+                row = done.fetchone() if done.description else None
             if client.warning:
                 outcome, problem = Outcome.INDETERMINATE, client.warning
         except psycopg.Error as error:
             outcome, problem = _outcome_of(error), explain(self._node, error)
         client.since = None
         self.spending.give(wrong=int(bool(problem)))
-        self.ledger.add(client.index, began - self.began, self.now_s(), Kind.WRITE, outcome, number, problem)
-        return not problem
+        return began, row, outcome, problem
 
-    def _seen(self, client: _Client) -> bool:
-        """Read the greatest id and record it; false if something went wrong."""
-        connection = client.connection
-        if connection is None:
-            return False
-        self.spending.take()
-        client.since = began = time.monotonic()
-        outcome, greatest = Outcome.ACKNOWLEDGED, 0
-        try:
-            with cutting(connection):
-                row = connection.execute(self._greatest, (self.mine.run,)).fetchone()
-            greatest = int(row[0]) if row else 0
-        except psycopg.Error:
-            outcome = Outcome.REFUSED
-        client.since = None
-        self.spending.give(wrong=int(outcome is not Outcome.ACKNOWLEDGED))
-        self.ledger.add(client.index, began - self.began, self.now_s(), Kind.READ, outcome, greatest)
-        return outcome is Outcome.ACKNOWLEDGED
+    def _record(self, client: _Client, began: float, outcome: Outcome, value: int, problem: str = "") -> None:
+        self.ledger.add(client.index, began - self.began, self.now_s(), client.kind, outcome, value, problem)
 
     @property
     def _node(self) -> Node:
@@ -278,8 +312,3 @@ def _outcome_of(error: psycopg.Error) -> Outcome:
     known = psycopg.errors.DiskFull, psycopg.errors.LockNotAvailable, psycopg.errors.ReadOnlySqlTransaction
     broken = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     return Outcome.INDETERMINATE if broken and not isinstance(error, known) else Outcome.REFUSED
-
-
-def present(cluster: Cluster, node: Node, mine: markers.Rows) -> set[int]:
-    """Return the run's ids that a node has. Raises CannotTell."""
-    return {int(row[0]) for row in cluster.rows(node, mine.ids(), (mine.run,))}

@@ -86,6 +86,7 @@ class Steady:
             ends = time.monotonic() + COMMIT_BOUND_S + 1
             for thread in self._threads:
                 thread.join(max(0.0, ends - time.monotonic()))
+            self.hung = any(thread.is_alive() for thread in self._threads)
 
     def _open(self, index: int) -> Connection:
         connection = self.way.open(self.cluster, writes=index < self.plan.writers)

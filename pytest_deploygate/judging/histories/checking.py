@@ -200,7 +200,7 @@ class Checker:
             if value not in self.acknowledged:
                 self.indeterminate.add(value)
         for key, last in (counters or {}).items():
-            if last < len(self._counted.get(key, ())):
+            if last < max(self._counted.get(key, ()), default=0):
                 self._updates.add(key)
         unborn = _Few()
         for value in self._seen:

@@ -23,8 +23,8 @@ def _table(lab: Lab) -> None:
         )
 
 
-def _trigger(body: str, each: str = "ROW", *before: str) -> Change:
-    """Return a change that runs `body` after each insert, with the rights of a superuser."""
+def _trigger(body: str, each: str = "ROW", *before: str, when: str = "AFTER INSERT") -> Change:
+    """Return a change that runs `body` after each insert, or when it is said, with the rights of a superuser."""
 
     def change(lab: Lab) -> None:
         _table(lab)
@@ -33,7 +33,7 @@ def _trigger(body: str, each: str = "ROW", *before: str) -> Change:
             *before,
             "CREATE OR REPLACE FUNCTION public.planted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS"
             f" $$ BEGIN {body} RETURN NEW; END $$",
-            f"CREATE OR REPLACE TRIGGER planted AFTER INSERT ON {_TABLE} FOR EACH {each}"
+            f"CREATE OR REPLACE TRIGGER planted {when} ON {_TABLE} FOR EACH {each}"
             " WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION public.planted()",
         )
 
@@ -124,6 +124,18 @@ DOUBLED = Fault(
     ),
     _drop_table,
     says="writes twice",
+    tests=_NODES,
+    scope=_SCOPE,
+)
+UPDATE_LOST = Fault(
+    "acknowledged-update-lost",
+    "every fourth update of a counter returns and is not kept",
+    _ITEMS,
+    _trigger(
+        "IF NEW.run LIKE '% counter' AND NEW.id % 4 = 0 THEN NEW.id := OLD.id; END IF;", when="BEFORE UPDATE"
+    ),
+    _drop_table,
+    says="acknowledged updates are lost",
     tests=_NODES,
     scope=_SCOPE,
 )

@@ -8,6 +8,9 @@ import signal
 from pytest_deploygate.lab import client, sql
 from pytest_deploygate.lab.faults import Change, Fault
 from pytest_deploygate.lab.services import patroni
+from pytest_deploygate.lab.services.patroni_asked import ask, on
+from pytest_deploygate.lab.services.patroni_asked import change as change_dynamic
+from pytest_deploygate.lab.services.patroni_config import MEMBERS, STORES
 from pytest_deploygate.lab.state import DATABASE, Lab, LabError
 
 _INVENTORY = "lab-patroni"
@@ -22,20 +25,20 @@ def _set(**settings: object) -> Change:
     """Change Patroni's dynamic configuration, and wait until every member goes by it."""
 
     def change(lab: Lab) -> None:
-        patroni.change(lab, **settings)
+        change_dynamic(lab, **settings)
         sql.wait_until(
             "the new configuration on every member",
-            lambda: all(_has(lab, member, settings) for member in patroni.MEMBERS),
+            lambda: all(_has(lab, member, settings) for member in MEMBERS),
         )
 
     return change
 
 
 def _has(lab: Lab, member: str, settings: dict[str, object]) -> bool:
-    _, found = patroni.ask(lab, member, "/config")
+    _, found = ask(lab, member, "/config")
     if not isinstance(found, dict):
         return False
-    if "pause" in settings and patroni.ask(lab, member, "/patroni")[1].get("pause") is not settings["pause"]:
+    if "pause" in settings and ask(lab, member, "/patroni")[1].get("pause") is not settings["pause"]:
         return False
     return all(found.get(name) == value for name, value in settings.items())
 
@@ -52,25 +55,25 @@ def _tag(**tags: bool) -> Change:
 
 
 def _tags(lab: Lab) -> dict[str, bool]:
-    _, found = patroni.ask(lab, patroni.MEMBERS[0], "/cluster")
+    _, found = ask(lab, MEMBERS[0], "/cluster")
     members = found.get("members", []) if isinstance(found, dict) else []
     return next((each.get("tags", {}) for each in members if each["name"] == _LAST), {})
 
 
 def _without_quorum(lab: Lab) -> None:
-    for name in patroni.STORES[1:]:
+    for name in STORES[1:]:
         client.stop(lab, name, signal.SIGTERM)
 
 
 def _freeze_receiver(lab: Lab) -> None:
     """Freeze the receiver of the last member, and write more than Patroni lets it lack."""
-    rows = patroni.on(lab, _LAST, "SELECT pid FROM pg_stat_wal_receiver")
+    rows = on(lab, _LAST, "SELECT pid FROM pg_stat_wal_receiver")
     if not rows:
         raise LabError(f"{_LAST} has no WAL receiver to freeze")
     os.kill(int(rows[0][0]), signal.SIGSTOP)
-    patroni.on(
+    on(
         lab,
-        patroni.MEMBERS[0],
+        MEMBERS[0],
         "SET synchronous_commit = local",
         "CREATE TABLE IF NOT EXISTS ballast AS SELECT repeat(md5(n::text), 20) FROM generate_series(1, 12000) n",
         "DROP TABLE ballast",
@@ -78,7 +81,7 @@ def _freeze_receiver(lab: Lab) -> None:
     )
 
     def seen() -> bool:
-        _, found = patroni.ask(lab, patroni.MEMBERS[0], "/cluster")
+        _, found = ask(lab, MEMBERS[0], "/cluster")
         lags = [each.get("lag") for each in found.get("members", []) if each["name"] == _LAST]
         return any(isinstance(lag, int) and lag > 1024**2 for lag in lags)
 
@@ -90,7 +93,7 @@ def _stop_manager(lab: Lab) -> None:
     client.stop(lab, _LAST, signal.SIGKILL)
     sql.wait_until(
         f"the end of {_LAST} in the list of members",
-        lambda: _LAST not in str(patroni.ask(lab, patroni.MEMBERS[0], "/cluster")[1]),
+        lambda: _LAST not in str(ask(lab, MEMBERS[0], "/cluster")[1]),
     )
 
 

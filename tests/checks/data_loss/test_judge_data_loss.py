@@ -58,7 +58,7 @@ def test_writes_that_are_everywhere_pass_and_say_where():
         (replace(GOOD, anomalies=replace(GOOD.anomalies, acknowledged_twice=Some(1, (5,)))), "1 writes were acknowledged twice (ids 5)"),
         (replace(GOOD, anomalies=replace(GOOD.anomalies, stale_reads=Some(4, (5,)), longest_stale_s=0.3)), "4 of 80 reads through pgbouncer were stale, the worst by 0.3 s"),
         (replace(GOOD, anomalies=replace(GOOD.anomalies, unborn_reads=Some(1, (5,)))), "ids that no writer wrote"),
-        (replace(GOOD, anomalies=replace(GOOD.anomalies, lost_updates=Some(1, (5,)))), "lost an update"),
+        (replace(GOOD, anomalies=replace(GOOD.anomalies, lost_updates=Some(1, (5,)))), "updates are lost (1)"),
         (replace(GOOD, anomalies=replace(GOOD.anomalies, out_of_order=Some(1, (5,)))), "out of order"),
     ],
 )  # fmt: skip

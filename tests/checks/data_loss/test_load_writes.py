@@ -83,6 +83,8 @@ def test_it_writes_and_finds_every_acknowledged_row(tmp_path, nodes):
     told = json.loads(out)
     seen = told["written"]["anomalies"]
     assert seen["acknowledged"] > 0
+    assert told["written"]["steadily"]["ended"]
+    assert seen["indeterminate"] < 3  # none for each of its writers that was merely not asked again
     assert [place["name"] for place in told["written"]["nodes"]] == ["db1", "db2", "db3"]
     assert all(place["presence"]["lost"]["count"] == 0 for place in told["written"]["nodes"])
     assert sum(told["written"]["steadily"]["acknowledged_per_100ms"]) == seen["acknowledged"]

@@ -72,8 +72,10 @@ def test_healthy_nodes_have_every_write_and_nothing_is_left(nodes, cluster):
           f"CREATE POLICY late ON {TABLE} USING (written_at < clock_timestamp() - interval '400ms') WITH CHECK (true)"), "were stale"),
         ((f"ALTER TABLE {TABLE} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
           f"CREATE POLICY skipped ON {TABLE} USING (NOT pg_is_in_recovery() OR id % 3 <> 0) WITH CHECK (true)"), "db2 and db3 lack"),
+        (trigger("IF NEW.run LIKE '%counter' AND NEW.id % 4 = 0 THEN NEW.id := OLD.id; END IF;", when="BEFORE UPDATE"),
+         "acknowledged updates are lost"),
     ],
-    ids=["lost", "phantom", "twice", "stale", "lost on a replica"],
+    ids=["lost", "phantom", "twice", "stale", "lost on a replica", "lost update"],
 )  # fmt: skip
 def test_what_is_planted_by_hand_is_found(nodes, cluster, change, words):
     with planted(nodes, *change):

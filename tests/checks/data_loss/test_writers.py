@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 
+import pytest
+
 from pytest_deploygate.clients import budget as budgets
 from pytest_deploygate.clients.postgres import markers
-from pytest_deploygate.clients.writers import AnyOf, Load, present
+from pytest_deploygate.clients.writers import COUNTERS, AnyOf, Load, last_count, present
+from pytest_deploygate.judging.histories.checking import checked
 from pytest_deploygate.judging.histories.history import Kind, Outcome
 
 
@@ -35,6 +38,29 @@ def test_a_load_without_a_way_keeps_account_of_each_write(cluster):
         mine_only = list(ledger.history.of(writer))
         assert [entry.value for entry in mine_only] == sorted({entry.value for entry in mine_only})
         assert all(a.end_s <= b.begin_s for a, b in pairwise(mine_only))
+
+
+@pytest.mark.parametrize("back", [0, 6], ids=["healthy", "set back"])
+def test_a_counter_that_goes_back_is_a_lost_update(nodes, cluster, back):
+    """Histories of real clients: both count one row up, and somebody sets it back as a failover to an old copy would."""
+    with markers.rows(cluster) as (_, mine), budgets.unrecorded().probe("w", unwatched="test") as spending:
+        load = Load(cluster, cluster.primary, Plan(timedelta(seconds=1.2)), mine, spending, counters=COUNTERS)
+        load.start()
+        while max((e.value for e in load.ledger.history if e.kind is Kind.INCREMENT), default=0) < 8:
+            assert not load.ended.wait(0.02)
+        if back:
+            nodes.sql(
+                "db1", f"UPDATE deploygate.{markers.TABLE} SET id = id - {back} WHERE run = '{mine.counter}'"
+            )
+        ledger = load.finish()
+        counts = last_count(cluster, cluster.primary, mine)
+        assert present(cluster, cluster.primary, mine) == set(ledger.acknowledged)
+    seen = checked(ledger.history.rows()).anomalies(counters=counts)
+    assert bool(seen.lost_updates) is bool(back)
+    assert sum(ledger.acknowledged_per_100ms) == len(ledger.acknowledged)
+    assert nodes.sql(
+        "db1", f"SELECT count(*) FROM deploygate.{markers.TABLE} WHERE run LIKE '{mine.run}%'"
+    ) == [(0,)]
 
 
 def test_writers_with_a_way_connect_again_after_a_restart(nodes, cluster):

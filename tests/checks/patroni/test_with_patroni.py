@@ -11,19 +11,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from patroni_alone import patroni_alone
 
 from pytest_deploygate.checks.patroni import judge, probe
 from pytest_deploygate.checks.replication.judge.managed import judge_managed
-from pytest_deploygate.checks.replication.probe.managed import drill
+from pytest_deploygate.checks.replication.probe.managed import drill, planning
 from pytest_deploygate.checks.replication.probe.managed.evidence import managed_evidence
+from pytest_deploygate.checks.replication.probe.managed.one import Record
 from pytest_deploygate.checks.replication.probe.managed.steps import Steps
 from pytest_deploygate.checks.replication.section import InDatabase, Managed
+from pytest_deploygate.cli import main
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.loader import load
+from pytest_deploygate.lab import sql
 from pytest_deploygate.lab.faults import Fault
 from pytest_deploygate.lab.faults import patroni as faults
 from pytest_deploygate.lab.services import patroni
+from pytest_deploygate.lab.services.patroni_asked import ask, change, leader, wait_whole
+from pytest_deploygate.lab.services.patroni_broken import postmaster
+from pytest_deploygate.lab.services.patroni_config import MEMBERS, apart
+from pytest_deploygate.lab.services.patroni_machines import disk, seen_data
 from pytest_deploygate.lab.state import Lab
 from pytest_deploygate.model import Judgement, Verdict
 
@@ -36,7 +44,7 @@ import sys
 from pathlib import Path
 from test_with_patroni import opened
 cluster, context, managed = opened()
-from pytest_deploygate.checks.replication.probe.managed import drill
+from pytest_deploygate.checks.replication.probe.managed import drill, planning
 fault = next(each for each in managed.faults if each.fault == sys.argv[1])
 drill.run(context, fault, say=lambda line: print(line, flush=True))
 """
@@ -57,7 +65,7 @@ def lab(lab_place: Path) -> Iterator[Lab]:
         os.environ.update(before)
 
 
-def opened(**more: object) -> tuple[Cluster, drill.Context, Managed]:
+def opened(**more: object) -> tuple[Cluster, planning.Context, Managed]:
     """The cluster of the lab's inventory, and what a drill needs; `more` changes its section."""
     inventory = load("lab-patroni", Path.cwd()).inventory
     assert inventory.database is not None
@@ -65,7 +73,7 @@ def opened(**more: object) -> tuple[Cluster, drill.Context, Managed]:
     bounds = inventory.database.of(InDatabase).replication
     assert bounds.managed_failover is not None
     managed = Managed.model_validate(bounds.managed_failover.model_dump(by_alias=True) | more)
-    return cluster, drill.context(cluster, managed, bounds.load, "lab-patroni"), managed
+    return cluster, planning.context(cluster, managed, bounds.load, "lab-patroni"), managed
 
 
 def seen() -> Judgement:
@@ -77,7 +85,7 @@ def seen() -> Judgement:
         cluster.close()
 
 
-def drilled(fault: str, **more: object) -> tuple[drill.Record, Judgement]:
+def drilled(fault: str, **more: object) -> tuple[Record, Judgement]:
     cluster, context, managed = opened(**more)
     alone = Managed.model_validate(
         managed.model_dump() | {"faults": [f.model_dump() for f in managed.faults if f.fault == fault]}
@@ -103,14 +111,54 @@ def test_each_fault_is_seen_and_healed(lab: Lab, fault: Fault) -> None:
     assert seen().verdict is Verdict.PASS, seen().reason
 
 
+def commanded(*words: str) -> str:
+    done = CliRunner().invoke(main, ["lab", "patroni", *words])
+    assert done.exit_code == 0, done.output
+    return done.output.strip()
+
+
+def state(process: int) -> str:
+    return Path(f"/proc/{process}/stat").read_text().split()[2]
+
+
+def test_commands_break_one_node_and_mend_it(lab: Lab) -> None:
+    """Each is tried on the last member, so that nobody has to take over."""
+    last = MEMBERS[2]
+    server = postmaster(lab, last)
+    assert commanded("freeze", last) == f"{last} is frozen"
+    sql.wait_until("a stopped server", lambda: state(server) == "T")
+    assert commanded("mend", last) == f"{last} runs"
+    sql.wait_until("a server that runs", lambda: state(server) != "T")
+    done = CliRunner().invoke(main, ["lab", "patroni", "freeze", "patroni9"])
+    assert done.exit_code == 2
+    assert "there is no node 'patroni9'; did you mean" in done.output
+    if not apart(lab):
+        done = CliRunner().invoke(main, ["lab", "patroni", "cut", last])
+        assert done.exit_code == 1
+        assert "the lab does not run as root" in done.output
+        return
+    assert commanded("cut", last) == f"{last} is cut off"
+    assert ask(lab, last, "/patroni", timeout_s=0.5) == (0, None)
+    assert commanded("mend", last) == f"{last} runs"
+    sql.wait_until("an answer", lambda: ask(lab, last, "/patroni")[0] == 200)
+    disk(lab, last, full=True)
+    there = os.statvfs(seen_data(lab, last))
+    assert there.f_bfree * there.f_frsize < 1024**2
+    assert commanded("mend", last) == f"{last} runs"
+    there = os.statvfs(seen_data(lab, last))
+    assert there.f_bfree * there.f_frsize > 100 * 1024**2
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("fault", ["switchover", "frozen", "dcs_lost"])
+@pytest.mark.parametrize("fault", ["switchover", "frozen", "dcs_lost", "network_cut", "disk_full"])
 def test_a_drill_loses_nothing(lab: Lab, fault: str) -> None:
+    if fault in ("network_cut", "disk_full") and not apart(lab):
+        pytest.skip("this lab gives its nodes no machines of their own")
     ran, judged = drilled(fault)
     assert (ran.outcome, ran.facts.missing) == ("good", 0), ran.reason
     assert ran.facts.acknowledged > 0
     assert judged.verdict is Verdict.PASS, judged.reason
-    assert patroni.leader(lab) == patroni.MEMBERS[0]
+    assert leader(lab) == MEMBERS[0]
 
 
 @pytest.mark.long
@@ -119,7 +167,7 @@ def test_ten_kills_in_a_row_lose_nothing(lab: Lab, number: int) -> None:
     ran, judged = drilled("killed")
     assert (ran.outcome, ran.facts.missing, ran.facts.two_writable) == ("good", 0, ()), (number, ran.reason)
     assert judged.verdict is Verdict.PASS, judged.reason
-    assert patroni.leader(lab) == patroni.MEMBERS[0]
+    assert leader(lab) == MEMBERS[0]
 
 
 @pytest.mark.long
@@ -132,7 +180,7 @@ def test_an_asynchronous_cluster_with_frozen_receivers_is_red_with_the_number_lo
     }
     try:
         # Patroni promotes nobody who lacks more than this.
-        patroni.change(lab, maximum_lag_on_failover=64 * 1024**2)
+        change(lab, maximum_lag_on_failover=64 * 1024**2)
         ran, judged = drilled("killed", faults=[crash])
     finally:
         patroni.repair(lab)
@@ -163,8 +211,8 @@ def test_a_drill_that_is_killed_is_taken_back(lab: Lab, after_s: float) -> None:
         lines: list[str] = []
         assert drill.restore(context, lines.append) == 2
         assert not Steps(managed.record).pending()
-        assert patroni.leader(lab) == patroni.MEMBERS[0]
-        patroni.wait_whole(lab)
+        assert leader(lab) == MEMBERS[0]
+        wait_whole(lab)
     finally:
         other.kill()
         other.wait()

@@ -11,6 +11,7 @@ from pytest_deploygate.checks.replication.facts import Followed, ManagedFacts, T
 from pytest_deploygate.checks.replication.judge.managed import judge_managed
 from pytest_deploygate.checks.replication.section import Managed
 from pytest_deploygate.drills.record import Evidence, Record, digest
+from pytest_deploygate.judging.histories.checking import Anomalies, Some
 from pytest_deploygate.model import Verdict
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -65,6 +66,13 @@ def test_a_good_drill_passes_and_what_was_not_tried_is_a_note():
             "db1 and db3 took writes at the same time for 0.5 s",
         ),
         ({"first_write_s": 45.0}, "clients could write only after 45 s, limit 30 s"),
+        (
+            {"anomalies": Anomalies(reads=90, stale_reads=Some(2, (7, 9)), longest_stale_s=0.4)},
+            "2 of 90 reads through the drill were stale, the worst by 0.4 s",
+        ),
+        ({"anomalies": Anomalies(lost_updates=Some(1, (0,)))}, "acknowledged updates are lost (1)"),
+        ({"anomalies": Anomalies(acknowledged_twice=Some(1, (5,)))}, "acknowledged twice (ids 5)"),
+        ({"anomalies": Anomalies(out_of_order=Some(1, (2,)))}, "out of order"),
         ({"phantom": 3}, "3 rows that were never written"),
         ({"missing_by_node": {"db3": 5}}, "db3 lacks 5 acknowledged writes after the drill: rebuild it"),
         ({"rejoined_s": 150.0}, "db1 streamed again only after 2.5 min"),
@@ -97,6 +105,13 @@ def test_what_proves_nothing(more, says):
     assert judged.verdict is Verdict.INCONCLUSIVE
     assert says in judged.reason
     assert "--allow-disruptive=prod" in judged.reason
+
+
+def test_a_node_that_cannot_be_looked_at_through_a_cut_is_no_gap_where_commits_wait():
+    assert found(fault="network_cut", longest_unseen_s=40.0).verdict is Verdict.PASS
+    assert (
+        found(fault="network_cut", longest_unseen_s=40.0, synchronous=False).verdict is Verdict.INCONCLUSIVE
+    )
 
 
 def test_without_a_record_it_is_said_how_to_run_a_drill():

@@ -14,7 +14,7 @@ import pytest
 from scratch_cluster import GATE, SYNCHRONOUS, Scratch, scratch
 
 from pytest_deploygate.checks.replication.judge.managed import judge_managed
-from pytest_deploygate.checks.replication.probe.managed import drill, managers
+from pytest_deploygate.checks.replication.probe.managed import drill, managers, planning
 from pytest_deploygate.checks.replication.probe.managed.evidence import managed_evidence
 from pytest_deploygate.checks.replication.probe.managed.sampling import Sampling
 from pytest_deploygate.checks.replication.probe.managed.steps import Step, Steps, alone
@@ -63,12 +63,12 @@ def section(record: Path, **more: object) -> dict[str, object]:
     }  # fmt: skip
 
 
-def about(nodes: Scratch, record: Path, **more: object) -> tuple[Cluster, drill.Context, Managed]:
+def about(nodes: Scratch, record: Path, **more: object) -> tuple[Cluster, planning.Context, Managed]:
     database = nodes.database(replication={"managed_failover": section(record, **more)})
     cluster = Cluster(database, "deploygate")
     managed = database.of(InDatabase).replication.managed_failover
     assert managed is not None
-    return cluster, drill.context(cluster, managed, None, "scratch"), managed
+    return cluster, planning.context(cluster, managed, None, "scratch"), managed
 
 
 def test_another_process_sees_the_lock_and_a_dead_owner_is_recognised(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_it_refuses_when_a_replica_is_missing(own: Scratch, tmp_path: Path) -> N
 def test_the_plan_says_what_is_disturbed_and_for_how_long(own: Scratch, tmp_path: Path) -> None:
     cluster, _, managed = about(own, tmp_path / "drill.json")
     cluster.close()
-    text = "\n".join(drill.plan(managed, cluster))
+    text = "\n".join(planning.plan(managed, cluster))
     assert "killed: `false`, later `true`" in text
     assert "clients cannot write for up to 10 s" in text
     assert "db1 leads again" in text

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pytest_deploygate.checks.data_loss.facts import Place, Written
 from pytest_deploygate.checks.data_loss.section import DataLoss
 from pytest_deploygate.judging.collector import Collector
-from pytest_deploygate.judging.histories.checking import Anomalies, Presence
+from pytest_deploygate.judging.histories.checking import Presence
+from pytest_deploygate.judging.histories.strange import strange, strange_readings
 from pytest_deploygate.model import Judgement, Reading, words_for
 
 
@@ -23,9 +24,9 @@ def judge_nodes(measurement: Written, criterion: DataLoss) -> Judgement:
     if measurement.hung:
         found.unknown("a commit did not return and had to be cancelled, so its row may or may not be there")
     _places(found, measurement.nodes, seen.acknowledged)
-    for sentence in _strange(seen, measurement.through):
+    for sentence in strange(seen, measurement.through):
         found.wrong(sentence)
-    found.read(*_strange_readings(seen))
+    found.read(*strange_readings(seen))
     if seen.acknowledged and not seen.reads:
         found.unknown(
             f"no read through {measurement.through} was answered, so stale reads were not looked for"
@@ -115,36 +116,6 @@ def _lacking(names: list[str], presence: Presence, acknowledged: int) -> Iterato
             f"{name} {has} {presence.applied_twice.count:,} writes twice (ids {presence.applied_twice}); the primary key of the "
             "gate's table is gone, or its index is damaged: run amcheck's bt_index_check"
         )
-
-
-def _strange(seen: Anomalies, through: str) -> Iterator[str]:
-    if seen.acknowledged_twice:
-        yield f"{seen.acknowledged_twice.count} writes were acknowledged twice (ids {seen.acknowledged_twice}) through {through}"
-    if seen.stale_reads:
-        yield (
-            f"{seen.stale_reads.count:,} of {seen.reads:,} reads through {through} were stale, the worst by "
-            f"{words_for(seen.longest_stale_s)}: they did not show what had been acknowledged before; check whether it sends "
-            "reads to a replica or to an old primary"
-        )
-    if seen.unborn_reads:
-        yield f"reads through {through} showed ids that no writer wrote, or that were refused ({seen.unborn_reads})"
-    if seen.lost_updates:
-        yield f"{seen.lost_updates.count} counters lost an update (keys {seen.lost_updates})"
-    if seen.out_of_order:
-        yield (
-            f"{seen.out_of_order.count} times a client's own operations were out of order through {through} (clients "
-            f"{seen.out_of_order}): its reads went back, so it met servers in different states"
-        )
-
-
-def _strange_readings(seen: Anomalies) -> Iterator[Reading]:
-    for name, some in (
-        ("writes acknowledged twice", seen.acknowledged_twice),
-        ("stale reads", seen.stale_reads),
-        ("reads of what nobody wrote", seen.unborn_reads),
-        ("operations out of order", seen.out_of_order),
-    ):
-        yield Reading(name, some.count, limit="0", ok=not some)
 
 
 def _counts(measurement: Written) -> Iterator[Reading]:

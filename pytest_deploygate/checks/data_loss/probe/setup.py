@@ -26,7 +26,7 @@ def way_through(pooling: Pooling | None, cluster: Cluster, criterion: DataLoss) 
     """Return the named pooler, else the first, else the nodes with libpq's list of hosts; a text if the named one is unknown."""
     poolers = pooling.poolers if pooling else []
     if criterion.through is None:
-        return _pool(poolers[0]) if poolers else AnyOf(cluster.nodes)
+        return _pool(poolers[0]) if poolers else AnyOf(cluster.nodes, reads="read-write")
     found = next((each for each in poolers if each.name == criterion.through), None)
     if found is not None:
         return _pool(found)

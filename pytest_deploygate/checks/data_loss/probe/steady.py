@@ -77,7 +77,9 @@ def account(
     """
     about = ledger_file.about(file)
     checker = checked(ledger_file.rows(file))
-    anomalies = checker.anomalies(unanswered=ledger_file.unanswered(file))
+    # Writers that all ended by themselves have no id without an answer; those that were killed may have one each.
+    unanswered = [] if ran is not None and ran.ended else ledger_file.unanswered(file)
+    anomalies = checker.anomalies(unanswered=unanswered)
     if (
         cluster.value(cluster.primary, "SELECT to_regclass(%s)", (f'"{about.schema}"."{about.table}"',))
         is None
@@ -138,6 +140,7 @@ def facts(steady: Steady) -> Steadily:
         reconnected=steady.counts["reconnected"],
         busy=round(steady.busy, 2),
         problem=steady.problem,
+        ended=not steady.hung,
         acknowledged_per_100ms=tuple(steady.acknowledged_per_100ms),
     )
 

@@ -20,7 +20,7 @@ from pytest_deploygate.clients.budget import Budget
 from pytest_deploygate.clients.postgres import beside, markers
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.remembered import once
-from pytest_deploygate.clients.writers import Load
+from pytest_deploygate.clients.writers import COUNTERS, Load, last_count
 from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.judging.histories.checking import Checker, checked
 from pytest_deploygate.judging.histories.history import History
@@ -52,7 +52,7 @@ def _written(setup: Setup, budget: Budget) -> Written:
             budget.probe("writers", control=control, connects=False) as spending,
             ThreadPoolExecutor(1) as pool,
         ):
-            load = Load(cluster, cluster.primary, plan, mine, spending, way=way, readers=1)
+            load = Load(cluster, cluster.primary, plan, mine, spending, way=way, readers=1, counters=COUNTERS)
             watched = pool.submit(risk.watch, cluster, done)
             load.start()
             try:
@@ -64,7 +64,7 @@ def _written(setup: Setup, budget: Budget) -> Written:
             through=way.name,
             planned_s=plan.duration.total_seconds(),
             lasted_s=load.lasted_s,
-            anomalies=checker.anomalies(),
+            anomalies=checker.anomalies(counters=last_count(cluster, cluster.primary, mine)),
             nodes=_nodes(setup, mine, checker, ledger.history),
             restored=None,
             risk=watched.result(),

@@ -11,11 +11,14 @@ from pytest_deploygate.drills.judging import counted, rerun, when
 from pytest_deploygate.drills.record import Evidence, Record
 from pytest_deploygate.drills.timeline import takeover
 from pytest_deploygate.judging.collector import Collector
+from pytest_deploygate.judging.histories.strange import strange, strange_readings
 from pytest_deploygate.judging.own_lag import excused
 from pytest_deploygate.model import Figure, Judgement, Reading, Verdict, words_for, words_for_count
 
 #: A node that was not looked at for longer may have taken writes unseen.
 _UNSEEN_S = 5.0
+#: Faults that keep us from looking, too. A frozen node takes no writes; one behind a cut acknowledges none, as commits wait.
+_UNSEEABLE = ("frozen", "network_cut")
 
 
 def judge_managed(measurement: Mapping[str, Evidence[ManagedFacts]], criterion: Managed) -> Judgement:
@@ -119,6 +122,8 @@ def _bad(facts: ManagedFacts, criterion: Managed) -> Iterator[str]:
         yield f"clients could write only after {words_for(facts.first_write_s)}, limit {words_for(within_s)}"
     if facts.phantom:
         yield f"{facts.after} had {facts.phantom} rows that were never written"
+    if facts.anomalies is not None:
+        yield from strange(facts.anomalies, "the drill")
     for node, missing in facts.missing_by_node.items():
         if missing > 0:
             yield f"{node} lacks {missing} acknowledged writes after the drill: rebuild it from the leader"
@@ -142,7 +147,9 @@ def _unproven(facts: ManagedFacts, criterion: Managed) -> str:
         return f"whether {', '.join(silent)} has all acknowledged writes is unknown: it could not be asked"
     if facts.first_read_s is None:
         return "no client could be seen to read again"
-    if facts.fault != "frozen" and facts.longest_unseen_s > max(_UNSEEN_S, criterion.within.total_seconds()):
+    if facts.fault not in _UNSEEABLE and facts.longest_unseen_s > max(
+        _UNSEEN_S, criterion.within.total_seconds()
+    ):
         return f"a node was not looked at for {words_for(facts.longest_unseen_s)}, so it may have taken writes unseen"
     if not facts.synchronous and facts.fault != "switchover":
         return (
@@ -179,5 +186,8 @@ def _readings(facts: ManagedFacts, criterion: Managed) -> Iterator[Reading]:
     two_s = _two_s(facts)
     yield Reading("two nodes took writes", two_s, "s", f"at most {words_for(both_s)}", two_s <= both_s)
     yield Reading("samples of who takes writes", facts.samples)
+    if facts.anomalies is not None:
+        yield Reading("reads", facts.anomalies.reads)
+        yield from strange_readings(facts.anomalies)
     yield Reading("cluster whole after", facts.rejoined_s, "s")
     yield Reading("leader restored after", facts.restored_s, "s")

@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 
 from pytest_deploygate.checks.replication.facts import FailoverFacts
+from pytest_deploygate.checks.replication.probe.held import held
 from pytest_deploygate.checks.replication.probe.servers import read_server, read_standbys
 from pytest_deploygate.checks.replication.probe.write_load import ITEM
 from pytest_deploygate.checks.replication.section import Failover, WriteLoad
@@ -110,11 +111,13 @@ def failover_drill(
         # Nothing was done, so the record of an earlier drill stays.
         return replace(blank, outcome="not_synchronous", reason=refusal)
     drill = _Drill(cluster, failover, plan or WriteLoad(), blank)
-    record = drill.run(budget or budgets.unrecorded(ITEM))
+    with held(cluster, cluster.primary), cluster.changing():
+        record = drill.run(budget or budgets.unrecorded(ITEM))
     forget(cluster)
-    if (
-        drill.ended is not None
-    ):  # its writes were cut short, so it proves nothing; the record of an earlier drill stays
+    if drill.ended is not None:
+        # Its writes were cut short, so it proves nothing good; the record of an earlier drill stays, unless writes are lost.
+        if record.outcome == "lost":
+            drills.write(failover.record, record)
         raise drill.ended
     drills.write(failover.record, record)
     return record

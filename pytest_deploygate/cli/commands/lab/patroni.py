@@ -6,6 +6,8 @@ import click
 
 from pytest_deploygate.cli.shared import running_lab
 from pytest_deploygate.lab.services import patroni as service
+from pytest_deploygate.lab.services import patroni_broken as broken
+from pytest_deploygate.lab.services.patroni_config import MEMBERS
 from pytest_deploygate.lab.state import Lab
 from pytest_deploygate.problems import nearest
 
@@ -36,7 +38,7 @@ def crash(name: str, receivers_frozen: float) -> None:
     deploygate lab patroni crash patroni1 --receivers-frozen 1
     """
     with running_lab.alone() as found:
-        service.crash(found, _known(name, found), receivers_frozen)
+        broken.crash(found, _known(name, found), receivers_frozen)
     click.echo(f"{name} was killed")
 
 
@@ -49,20 +51,46 @@ def freeze(name: str) -> None:
     deploygate lab patroni freeze patroni1
     """
     with running_lab.alone() as found:
-        service.freeze(found, _known(name, found))
+        broken.freeze(found, _known(name, found))
     click.echo(f"{name} is frozen")
+
+
+@patroni.command("cut")
+@click.argument("name")
+def cut(name: str) -> None:
+    """Pull the network cable of the node NAME. Needs a lab that root started.
+
+    \b
+    deploygate lab patroni cut patroni1
+    """
+    with running_lab.alone() as found:
+        broken.cut(found, _known(name, found))
+    click.echo(f"{name} is cut off")
+
+
+@patroni.command("fill")
+@click.argument("name")
+def fill(name: str) -> None:
+    """Fill the disk of the node NAME. Needs a lab that root started.
+
+    \b
+    deploygate lab patroni fill patroni1
+    """
+    with running_lab.alone() as found:
+        broken.fill(found, _known(name, found))
+    click.echo(f"the disk of {name} is full")
 
 
 @patroni.command("mend")
 @click.argument("name")
 def mend(name: str) -> None:
-    """Continue or start the node NAME.
+    """Take back what was done to the node NAME: it runs, its cable is plugged in, its disk has room.
 
     \b
     deploygate lab patroni mend patroni1
     """
     with running_lab.alone() as found:
-        service.mend(found, _known(name, found))
+        broken.mend(found, _known(name, found))
     click.echo(f"{name} runs")
 
 
@@ -76,14 +104,14 @@ def dcs(wanted: str) -> None:
     deploygate lab patroni dcs on
     """
     with running_lab.alone() as found:
-        _known(service.MEMBERS[0], found)
-        service.stores(found, on=wanted == "on")
+        _known(MEMBERS[0], found)
+        service.stores(found, run=wanted == "on")
     click.echo(f"etcd is {wanted}")
 
 
 def _known(name: str, found: Lab) -> str:
-    if name not in service.MEMBERS:
-        raise click.UsageError(f"there is no node {name!r}{nearest(name, list(service.MEMBERS))}")
+    if name not in MEMBERS:
+        raise click.UsageError(f"there is no node {name!r}{nearest(name, list(MEMBERS))}")
     if name not in found.ports:
         raise click.ClickException(
             "the lab runs without patroni: `deploygate lab down`, then `deploygate lab up --with patroni`"

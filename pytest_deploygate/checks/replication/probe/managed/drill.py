@@ -6,107 +6,19 @@ the next one, or by `restore`.
 
 from __future__ import annotations
 
-import itertools
-import time
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from pytest_deploygate.checks.replication.facts import Followed, ManagedFacts, TwoWritable
-from pytest_deploygate.checks.replication.probe.failover import COMMAND_BOUND_S, run_command
-from pytest_deploygate.checks.replication.probe.managed import whole
-from pytest_deploygate.checks.replication.probe.managed.managers import Manager, manager
-from pytest_deploygate.checks.replication.probe.managed.sampling import Sampling
-from pytest_deploygate.checks.replication.probe.managed.steps import Step, Steps, alone
-from pytest_deploygate.checks.replication.probe.servers import read_server
+from pytest_deploygate.checks.replication.facts import ManagedFacts
+from pytest_deploygate.checks.replication.probe.held import Held, held
+from pytest_deploygate.checks.replication.probe.managed.beginning import Say, may_begin, restore_pending
+from pytest_deploygate.checks.replication.probe.managed.one import Drill, Record
+from pytest_deploygate.checks.replication.probe.managed.planning import Context, commands_of, configuration
+from pytest_deploygate.checks.replication.probe.managed.steps import alone
 from pytest_deploygate.checks.replication.probe.write_load import ITEM
-from pytest_deploygate.checks.replication.section import Disturbance, Managed, WriteLoad
+from pytest_deploygate.checks.replication.section import Disturbance
 from pytest_deploygate.clients import budget as budgets
-from pytest_deploygate.clients import own_lag, stopping
-from pytest_deploygate.clients.budget import Budget
-from pytest_deploygate.clients.host import commands
-from pytest_deploygate.clients.postgres import markers
-from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.clients.budget import Budget, Ended
 from pytest_deploygate.clients.remembered import forget
-from pytest_deploygate.clients.writers import AnyOf, Ledger, Load, present
 from pytest_deploygate.drills import record as drills
-from pytest_deploygate.fields.patroni import Patroni
-from pytest_deploygate.fields.postgres import Node
-from pytest_deploygate.judging.overlaps import overlaps
-from pytest_deploygate.lazy import dataclass
-from pytest_deploygate.model import CannotTell, words_for
-from pytest_deploygate.redaction import redact
-
-Record = drills.Record[ManagedFacts]
-Evidence = drills.Evidence[ManagedFacts]
-Say = Callable[[str], None]
-#: How long the writers run before the fault, and after the cluster is whole again.
-LEAD_S, TAIL_S = 1.5, 1.0
-#: How long every node may take to replay the last acknowledged write at the end.
-_REPLAYED_S = 15.0
-_LEADS = "the leader"
-
-
-@dataclass(frozen=True)
-class Context:
-    """What all drills of a cluster share."""
-
-    cluster: Cluster
-    managed: Managed
-    manager: Manager
-    environment: str
-    load: WriteLoad
-
-
-def context(cluster: Cluster, managed: Managed, load: WriteLoad | None, environment: str) -> Context:
-    """Return what drills need. Raises CannotTell if the manager's section is missing."""
-    patroni: Patroni | None = getattr(cluster.settings, "patroni", None)
-    return Context(cluster, managed, manager(cluster, managed, patroni), environment, load or WriteLoad())
-
-
-def plan(managed: Managed, cluster: Cluster) -> list[str]:
-    """Return what the drills will disturb and for how long, one sentence a line."""
-    within_s, rejoin_s = managed.within.total_seconds(), managed.rejoin_within.total_seconds()
-    lines = [
-        f"Failover drills of {', '.join(node.name for node in cluster.nodes)} through {managed.manager}:"
-    ]
-    for each in managed.faults:
-        if each.unavailable:
-            lines.append(f"  {each.fault}: not tried: {each.unavailable}")
-            continue
-        how = f"`{each.do}`, later `{each.undo}`" if each.do else "asked of the manager"
-        lines.append(f"  {each.fault}: {how}")
-    tried = sum(each.unavailable is None for each in managed.faults)
-    lines.append(
-        f"  Each time clients cannot write for up to {words_for(within_s)}, and one node is missing for up to "
-        f"{words_for(within_s + rejoin_s)}; {tried} drills take at most {words_for(tried * 2 * (within_s + rejoin_s))}."
-    )
-    lines.append(
-        f"  Afterwards {cluster.primary.name} leads again. What is changed is noted in {Steps(managed.record).file}."
-    )
-    return lines
-
-
-def configuration(about: Context) -> dict[str, str]:
-    """Return what a drill's result depends on: names, version, settings, commands; no addresses.
-
-    Patroni chooses synchronous_standby_names itself, and another one after each switch: its mode counts instead.
-    """
-    leader = whole.leader(about.cluster)
-    server = read_server(about.cluster, leader)
-    if not server.answered:
-        raise CannotTell(server.problem)
-    found = {
-        "database": about.cluster.settings.name,
-        "nodes": ", ".join(sorted(node.name for node in about.cluster.nodes)),
-        "version": str(server.version),
-        "synchronous_commit": server.synchronous_commit,
-        "manager": about.managed.manager,
-    }
-    if about.managed.manager != "patroni":
-        found["synchronous_standby_names"] = server.synchronous_standby_names
-    return found | about.manager.configuration()
+from pytest_deploygate.model import CannotTell
 
 
 def run(
@@ -119,360 +31,44 @@ def run(
     tell = say or (lambda _line: None)
     if disturbance.unavailable:
         raise CannotTell(f"{disturbance.fault} was not tried: {disturbance.unavailable}")
-    with alone(about.managed.record) as dead:
+    with alone(about.managed.record) as dead, about.cluster.changing():
         if dead:
             tell(f"an earlier drill ({dead}) died")
-        _restore_pending(about, tell)
-        _may_begin(about)
-        tell(f"{disturbance.fault}: begins")
-        blank = drills.made(
-            ManagedFacts(
-                fault=disturbance.fault,
-                manager=about.managed.manager,
-                by_documentation=about.manager.by_documentation,
-            ),
-            "",
-            configuration(about) | commands_of(disturbance),
-            environment=about.environment,
-        )
-        one = _Drill(about, disturbance, blank, tell)
+        restore_pending(about, tell)
+        may_begin(about)
+        with held(about.cluster, about.cluster.primary) as lock:
+            return _alone(about, disturbance, budget, tell, lock)
+
+
+def _alone(about: Context, disturbance: Disturbance, budget: Budget | None, tell: Say, lock: Held) -> Record:
+    """Run one drill while no other one can, and write its record. Raises Ended if it was stopped."""
+    tell(f"{disturbance.fault}: begins")
+    blank = drills.made(
+        ManagedFacts(
+            fault=disturbance.fault,
+            manager=about.managed.manager,
+            by_documentation=about.manager.by_documentation,
+        ),
+        "",
+        configuration(about) | commands_of(disturbance),
+        environment=about.environment,
+    )
+    one = Drill(about, disturbance, blank, tell, lock)
+    try:
         record = one.run(budget or budgets.unrecorded(ITEM))
+    except Ended:
+        # The record of an earlier drill stays, unless this one found out something bad before it was stopped.
         forget(about.cluster)
-        drills.write(about.managed.record, record, of=disturbance.fault)
-        tell(f"{disturbance.fault}: {record.outcome}: {record.reason}")
-        return record
+        if one.record.outcome not in ("", drills.GOOD, "unproven"):
+            drills.write(about.managed.record, one.record, of=disturbance.fault)
+        raise
+    forget(about.cluster)
+    drills.write(about.managed.record, record, of=disturbance.fault)
+    tell(f"{disturbance.fault}: {record.outcome}: {record.reason}")
+    return record
 
 
 def restore(about: Context, say: Say) -> int:
     """Take back what a killed drill left; return how many changes that were. Raises CannotTell."""
-    with alone(about.managed.record):
-        return _restore_pending(about, say)
-
-
-def commands_of(disturbance: Disturbance) -> dict[str, str]:
-    """Return the commands of a fault, on which its result depends."""
-    return {"do": disturbance.do, "undo": disturbance.undo or ""} if disturbance.do else {}
-
-
-def _restore_pending(about: Context, tell: Say) -> int:
-    """Take back the changes that are on disk, the newest first."""
-    steps = Steps(about.managed.record)
-    pending = steps.pending()
-    for step in reversed(pending):
-        tell(f"taking back what an earlier drill left: {step.what} ({step.node})")
-        problem = _take_back(about, step)
-        if problem:
-            raise CannotTell(
-                f"an earlier drill left {step.what} ({step.node}), and that cannot be taken back: {problem}; do it by hand, "
-                f"then remove {steps.file}"
-            )
-        steps.done(step)
-    return len(pending)
-
-
-def _take_back(about: Context, step: Step) -> str:
-    if step.undo:
-        return run_command(step.undo, _node(about.cluster, step.node))
-    return whole.lead(about.cluster, about.managed, about.manager, step.node)
-
-
-def _may_begin(about: Context) -> None:
-    """Raises CannotTell with the reason and the next step where a drill would do harm."""
-    if why := about.manager.refusal():
-        raise CannotTell(f"no drill was begun: {why}")
-    if why := whole.ailing(about.cluster):
-        raise CannotTell(f"no drill was begun: {why}; a drill needs every node")
-    _fresh_backup(about.managed)
-
-
-def _fresh_backup(managed: Managed) -> None:
-    if managed.newest_backup is None:
-        return
-    ran = commands.run(managed.newest_backup, within_s=COMMAND_BOUND_S)
-    if ran.problem:
-        raise CannotTell(f"no drill was begun: the newest backup is unknown: `{ran.command}` {ran.problem}")
-    said = ran.said.strip().splitlines()[-1:] or [""]
-    when = _time(said[0].strip())
-    if when is None:
-        raise CannotTell(
-            f"no drill was begun: `{ran.command}` printed {said[0]!r}, expected a time (ISO 8601 with zone, or Unix seconds)"
-        )
-    age = datetime.now(UTC) - when
-    if age > managed.backup_within:
-        raise CannotTell(
-            f"no drill was begun: the newest backup is {words_for(age)} old, limit {words_for(managed.backup_within)}: take one"
-        )
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        if text.replace(".", "", 1).isdigit():
-            return datetime.fromtimestamp(float(text), UTC)
-        found = datetime.fromisoformat(text)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return found if found.tzinfo else None
-
-
-def _node(cluster: Cluster, name: str) -> Node:
-    return next((node for node in cluster.nodes if node.name == name), cluster.primary)
-
-
-class _Drill:
-    """One drill; `record` grows with it."""
-
-    def __init__(self, about: Context, disturbance: Disturbance, blank: Record, tell: Say) -> None:
-        self.about, self.disturbance, self.record, self.tell = about, disturbance, blank, tell
-        self.cluster, self.managed = about.cluster, about.managed
-        self.steps = Steps(about.managed.record)
-        self.at = 0.0
-        self.acknowledged: set[int] = set()
-
-    def run(self, budget: Budget) -> Record:
-        """Write, disturb, wait, restore, compare."""
-        before = whole.leader(self.cluster)
-        self._found(before=before.name, synchronous=whole.synchronous(self.cluster, before))
-        lag = own_lag.Lag()
-        try:
-            with markers.rows(self.cluster, before) as (_, mine):
-                self._under_load(budget, before, mine)
-        finally:
-            lag.end()
-        self._found(lag=lag.since(self.at))
-        if not self.record.outcome:
-            facts = self.record.facts
-            self._end("good", f"no acknowledged write was lost, {facts.after} leads after {facts.fault}")
-        return self.record
-
-    def _under_load(self, budget: Budget, before: Node, mine: markers.Rows) -> None:
-        with budget.probe("failover drill", unwatched="it disturbs the leader itself") as spending:
-            load = Load(
-                self.cluster,
-                before,
-                self._plan(),
-                mine,
-                spending,
-                way=AnyOf(tuple(self.cluster.nodes)),
-                readers=1,
-            )
-            sampling = Sampling(self.cluster, self.managed.entries, mine)
-            try:
-                load.start()
-                self._lead(load)
-                # Whoever stops us now wants a platform that works: it is restored first.
-                with stopping.shielded():
-                    self._disturbed(before, load, sampling)
-                    load.ended.set()
-                    sampling.end()
-                    self._compare(load.finish(), mine, sampling)
-                    self._back(mine)
-            finally:
-                load.ended.set()
-                sampling.end()
-
-    def _lead(self, load: Load) -> None:
-        """Let the writers run; a load that stands still proves nothing."""
-        deadline = time.monotonic() + LEAD_S
-        while time.monotonic() < deadline and not load.ended.is_set():
-            time.sleep(0.05)
-        if not load.ledger.acknowledged:
-            raise CannotTell(
-                f"no drill was begun: no write was acknowledged in {LEAD_S:g} s: {load.ledger.problem or 'no reason is known'}"
-            )
-
-    def _plan(self) -> WriteLoad:
-        """Write until the drill ends the load."""
-        most_s = LEAD_S + TAIL_S + 3 * COMMAND_BOUND_S + self.managed.patience_s
-        most_s += self.managed.rejoin_within.total_seconds()
-        return self.about.load.model_copy(update={"duration": timedelta(seconds=most_s)})
-
-    def _disturbed(self, before: Node, load: Load, sampling: Sampling) -> None:
-        """Bring the fault about, wait for a leader, take the fault back, wait for the former leader."""
-        lead = Step(_LEADS, self.cluster.primary.name)
-        fault = Step(self.disturbance.fault, before.name, self.disturbance.undo or "")
-        self.steps.will(lead)
-        if fault.undo:
-            self.steps.will(fault)
-        self.at = time.monotonic()
-        self._found(lead_s=round(self.at - load.began, 3))
-        problem = self._bring_about(before)
-        try:
-            if problem:
-                self._end("no_leader", f"{self.disturbance.fault} could not be brought about: {problem}")
-                return
-            self._await_leader(before, sampling)
-        finally:
-            if fault.undo:
-                undone = run_command(fault.undo, before)
-                if undone:
-                    self._end("not_restored", f"the fault was not taken back: {undone}")
-                else:
-                    self.steps.done(fault)
-        self._await_whole(before)
-        time.sleep(TAIL_S)
-
-    def _bring_about(self, before: Node) -> str:
-        if self.disturbance.do:
-            return run_command(self.disturbance.do, before)
-        return self.about.manager.switch(before.name, whole.heir(self.cluster, before))
-
-    def _await_leader(self, before: Node, sampling: Sampling) -> None:
-        """Wait until clients write and read again. The fault of a lost DCS need not move the leader."""
-        stays = self.disturbance.fault in ("dcs_lost", "disk_full")
-        if self.disturbance.do and not stays:
-            problem = self.about.manager.promote(self.managed.patience_s)
-            if problem:
-                self._end("no_leader", f"nothing was promoted: {problem}")
-                return
-        deadline = self.at + self.managed.patience_s
-        since = self.at + (self._ttl_s() if stays else 0.0)
-        while time.monotonic() < deadline:
-            after = sampling.writable_since(since)
-            moved = bool(after) and (stays or after != before.name)
-            first = self._first(sampling, "writes")
-            if moved and first is not None and self._first(sampling, "reads") is not None:
-                self._found(after=after)
-                return
-            if stopping.stopped():
-                self._end("unproven", "the drill was stopped")
-                return
-            time.sleep(0.05)
-        self._end(
-            "no_leader",
-            f"no node but {before.name} took writes from clients within {words_for(self.managed.patience_s)}",
-        )
-
-    def _ttl_s(self) -> float:
-        """A leader that loses its DCS goes on until its ttl is over: only then it shows."""
-        ttl = self.record.configuration.get("ttl", "")
-        return (
-            min(float(ttl), self.managed.patience_s / 2) + 1.0 if ttl.replace(".", "", 1).isdigit() else 2.0
-        )
-
-    def _first(self, sampling: Sampling, what: str) -> float | None:
-        """Return the time of the first client that began after the node that takes writes did, by `time.monotonic`."""
-        started = self._taken_over(sampling)
-        return None if started is None else sampling.through(what, max(self.at, started))
-
-    def _taken_over(self, sampling: Sampling) -> float | None:
-        """Return when a node other than the former leader was first seen to take writes; the fault's time if none moved."""
-        before = self.record.facts.before
-        spans = sampling.seen()
-        others = [first for who, first, _ in spans if who != before and first >= self.at]
-        if others:
-            return min(others)
-        stays = self.disturbance.fault in ("dcs_lost", "disk_full")
-        return self.at if stays else None
-
-    def _await_whole(self, before: Node) -> None:
-        """Wait until the former leader and all others stream from the one that leads."""
-        began = time.monotonic()
-        limit_s = self.managed.rejoin_within.total_seconds() + 10.0
-        if self.managed.manager == "plain" and before.name != self.record.facts.after:
-            return  # nobody lets it join: `restore` rebuilds it
-        why = whole.wait(self.cluster, limit_s)
-        if why:
-            self._end("not_rejoined", f"the cluster is not whole {words_for(limit_s)} after the fault: {why}")
-        else:
-            self._found(rejoined_s=round(time.monotonic() - began, 3))
-
-    def _compare(self, ledger: Ledger, mine: markers.Rows, sampling: Sampling) -> None:
-        ledger_ids = set(ledger.acknowledged), set(ledger.indeterminate)
-        self._found(
-            acknowledged=len(ledger_ids[0]),
-            indeterminate=len(ledger_ids[1]),
-            samples=sampling.samples,
-            longest_unseen_s=round(sampling.longest_unseen_s, 3),
-            acknowledged_per_100ms=tuple(ledger.acknowledged_per_100ms),
-            **self._times(sampling),
-        )
-        try:
-            node = whole.leader(self.cluster)
-            ids = present(self.cluster, node, mine)
-        except CannotTell as unknown:
-            self._end("unproven", f"the writes could not be compared: {unknown}")
-            return
-        self.acknowledged = ledger_ids[0]
-        missing = ledger_ids[0] - ids
-        self._found(
-            missing=len(missing),
-            first_missing=min(missing, default=None),
-            phantom=len(ids - ledger_ids[0] - ledger_ids[1] - set(ledger.refused)),
-        )
-        if missing:
-            self._end("lost", f"{node.name} lacks {len(missing)} of {len(ledger_ids[0])} acknowledged writes")
-        elif not ledger_ids[0]:
-            self._end("unproven", "no write was acknowledged, so nothing was proven")
-
-    def _times(self, sampling: Sampling) -> dict[str, Any]:
-        """Return all times, counted from the fault."""
-
-        def since(moment: float | None) -> float | None:
-            return None if moment is None else round(moment - self.at, 3)
-
-        started = self._taken_over(sampling)
-        spans = [span for span in sampling.seen() if span[2] >= self.at - LEAD_S]
-        followed = [
-            Followed(
-                e.name, since(None if started is None else sampling.through(e.name, max(started, self.at)))
-            )
-            for e in self.managed.entries
-        ]
-        return {
-            "first_write_s": since(self._first(sampling, "writes")),
-            "first_read_s": since(sampling.through("reads", self.at)),
-            "entries": tuple(followed),
-            "writable": tuple(
-                TwoWritable(round(first - self.at, 3), round(last - self.at, 3), (who,))
-                for who, first, last in spans
-            ),
-            "two_writable": tuple(
-                TwoWritable(round(first - self.at, 3), round(last - self.at, 3), names)
-                for first, last, names in overlaps(spans)
-            ),
-        }
-
-    def _everywhere(self, acknowledged: set[int], mine: markers.Rows) -> dict[str, int]:
-        """Return how many acknowledged writes each node lacks, once it had time to replay them; -1 for a silent one."""
-        deadline = time.monotonic() + _REPLAYED_S
-
-        def lacks(node: Node) -> int:
-            for _ in itertools.count():
-                missing = len(acknowledged - present(self.cluster, node, mine))
-                if not missing or node.delayed or time.monotonic() > deadline:
-                    return missing
-                time.sleep(0.2)
-            raise AssertionError("unreachable")
-
-        answers = self.cluster.everywhere(lacks)
-        return {name: -1 if isinstance(found, CannotTell) else found for name, found in answers.items()}
-
-    def _back(self, mine: markers.Rows) -> None:
-        """Let the inventory's primary lead again, and forget the change that is on disk."""
-        began = time.monotonic()
-        problem = whole.lead(
-            self.cluster, self.managed, self.about.manager, self.cluster.primary.name, self.record.facts.after
-        )
-        if problem:
-            self._end("not_restored", f"{self.cluster.primary.name} does not lead again: {problem}")
-            return
-        self.steps.done(Step(_LEADS, self.cluster.primary.name))
-        self._found(restored_s=round(time.monotonic() - began, 3))
-        # Only now: without a manager the other replicas follow the new leader when they are rebuilt, not before.
-        self._found(missing_by_node=self._everywhere(self.acknowledged, mine))
-        for entry in self.managed.entries:
-            markers.clean(self.cluster, self.cluster.primary, replace(mine, run=f"{mine.run} {entry.name}"))
-        markers.clean(self.cluster, self.cluster.primary, replace(mine, run=f"{mine.run} writes"))
-        markers.clean(self.cluster, self.cluster.primary, mine)
-
-    def _end(self, outcome: str, reason: str) -> None:
-        """Set the outcome; the first one stays, a later one adds its reason."""
-        before = self.record
-        self.record = replace(
-            before,
-            outcome=before.outcome or outcome,
-            reason=redact(f"{before.reason}; {reason}" if before.reason else reason),
-        )
-
-    def _found(self, **facts: Any) -> None:
-        self.record = replace(self.record, facts=replace(self.record.facts, **facts))
+    with alone(about.managed.record), about.cluster.changing():
+        return restore_pending(about, say)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pytest_deploygate.checks.replication.facts import ManagedFacts
-from pytest_deploygate.checks.replication.probe.managed import drill
+from pytest_deploygate.checks.replication.probe.managed import drill, planning
+from pytest_deploygate.checks.replication.probe.managed.beginning import Say
+from pytest_deploygate.checks.replication.probe.managed.one import Record
 from pytest_deploygate.checks.replication.section import Managed, WriteLoad
 from pytest_deploygate.clients.budget import Budget
 from pytest_deploygate.clients.postgres.cluster import Cluster
@@ -21,17 +23,17 @@ def managed_drills(
     load: WriteLoad | None,
     environment: str,
     budget: Budget | None = None,
-    say: drill.Say | None = None,
-) -> dict[str, drill.Record]:
+    say: Say | None = None,
+) -> dict[str, Record]:
     """Print the plan, then run a drill for each fault that can be tried; return the records by fault.
 
     A failure ends the drills: the cluster may need a person first. Raises CannotTell if one cannot begin.
     """
-    about = drill.context(cluster, managed, load, environment)
+    about = planning.context(cluster, managed, load, environment)
     tell = say or (lambda _line: None)
-    for line in drill.plan(managed, cluster):
+    for line in planning.plan(managed, cluster):
         tell(line)
-    ran: dict[str, drill.Record] = {}
+    ran: dict[str, Record] = {}
     for each in managed.faults:
         if each.unavailable is None:
             ran[each.fault] = drill.run(about, each, budget, tell)
@@ -43,9 +45,9 @@ def managed_drills(
 def managed_evidence(
     cluster: Cluster,
     managed: Managed,
-    ran: Mapping[str, drill.Record] | None = None,
+    ran: Mapping[str, Record] | None = None,
     environment: str = "",
-) -> dict[str, drill.Evidence]:
+) -> dict[str, drills.Evidence[ManagedFacts]]:
     """Return the drill of this run for each fault, else the record of the last one.
 
     Raises NotCovered if there is no replica, CannotTell if the configuration cannot be read.
@@ -54,10 +56,10 @@ def managed_evidence(
         raise NotCovered(
             "the inventory names no replica; add `replicas: [HOST, …]` to its `database` section"
         )
-    about = drill.context(cluster, managed, None, environment)
+    about = planning.context(cluster, managed, None, environment)
     common, problem = None, ""
     try:
-        common = drill.configuration(about)
+        common = planning.configuration(about)
     except CannotTell as unknown:
         problem = str(unknown)
     if common is None and not ran:
@@ -67,7 +69,7 @@ def managed_evidence(
             managed.record,
             ManagedFacts,
             ran=(ran or {}).get(each.fault),
-            configuration=(common or {}) | drill.commands_of(each),
+            configuration=(common or {}) | planning.commands_of(each),
             environment=environment,
             of=each.fault,
         )

@@ -39,6 +39,8 @@ _SETTINGS = (
     "synchronous_mode",
     "synchronous_mode_strict",
     "failsafe_mode",
+    "master_start_timeout",
+    "primary_start_timeout",
 )
 
 

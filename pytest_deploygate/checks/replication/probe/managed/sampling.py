@@ -7,6 +7,7 @@ one is a real change of the server and waits for no replica, so an old leader th
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import socket
 import threading
@@ -28,6 +29,8 @@ EVERY_S = 0.05
 _GAP_S = 0.5
 #: A server that does not answer a sample for this long is frozen or gone.
 _ANSWER_S = 1.0
+#: Clients that do not get through for longer had an outage.
+_OUTAGE_S = 1.0
 #: A commit of a client that takes longer did not get through.
 _COMMIT_S = 3.0
 _TAKES_WRITES = (
@@ -80,6 +83,16 @@ class Sampling:
         with self._lock:
             return min((done for began, done in self._got_through[what] if began >= since), default=None)
 
+    def through_again(self, what: str, since: float) -> float | None:
+        """Return when a client got through after the longest outage since then, or at all if there was none; None if none did."""
+        with self._lock:
+            done = sorted(done for began, done in self._got_through[what] if began >= since)
+        if not done:
+            return None
+        gaps = [(after - before, after) for before, after in itertools.pairwise([since, *done])]
+        longest_s, ended = max(gaps)
+        return ended if longest_s > _OUTAGE_S else done[0]
+
     def _node(self, node: Node) -> None:
         connection: Connection | None = None
         last = time.monotonic()
@@ -91,20 +104,27 @@ class Sampling:
                 with _within(connection, _ANSWER_S):
                     row = connection.execute(_TAKES_WRITES).fetchone()
                 ended = time.monotonic()
+                last = self._looked(last)
                 with self._lock:
                     self.samples += 1
-                    self.longest_unseen_s = max(self.longest_unseen_s, ended - last)
                     if row and row[0] is not None:
                         self._extend(node.name, began, ended)
-                last = ended
-            except (CannotTell, psycopg.Error, OSError):
+            except (CannotTell, psycopg.Error, OSError) as error:
                 _closed(connection)
                 connection = None
-                # Refused at once is an answer: nothing takes writes there. What hung was not seen.
-                if time.monotonic() - began < _ANSWER_S:
-                    last = time.monotonic()
+                # Refused at once is an answer: nothing takes writes there. What hung, or is cut off, was not seen.
+                if time.monotonic() - began < _ANSWER_S and not _cut_off(error):
+                    last = self._looked(last)
             self._over.wait(max(0.0, EVERY_S - (time.monotonic() - began)))
         _closed(connection)
+        self._looked(last)
+
+    def _looked(self, last: float) -> float:
+        """Note how long a node was not seen since `last`; return the time."""
+        now = time.monotonic()
+        with self._lock:
+            self.longest_unseen_s = max(self.longest_unseen_s, now - last)
+        return now
 
     def _extend(self, name: str, began: float, ended: float) -> None:
         for index in range(len(self.spans) - 1, -1, -1):
@@ -156,6 +176,12 @@ def _cut(connection: Connection) -> None:
         socket.socket(fileno=os.dup(connection.fileno())) as held,
     ):
         held.shutdown(socket.SHUT_RDWR)
+
+
+def _cut_off(error: Exception) -> bool:
+    """Whether an error is the network's: the kernel soon answers by itself for an address that is silent."""
+    said = str(error).lower()
+    return any(words in said for words in ("no route to host", "unreachable", "timed out", "timeout expired"))
 
 
 def _closed(connection: Connection | None) -> None:

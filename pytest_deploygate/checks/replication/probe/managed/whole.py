@@ -9,7 +9,9 @@ from pytest_deploygate.checks.replication.probe.failover import run_command
 from pytest_deploygate.checks.replication.probe.managed.managers import Manager
 from pytest_deploygate.checks.replication.probe.servers import read_server, read_standbys
 from pytest_deploygate.checks.replication.section import Managed
+from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.clients.writers import present
 from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell
 
@@ -74,6 +76,21 @@ def wait(cluster: Cluster, limit_s: float) -> str:
         if not why or time.monotonic() > deadline:
             return why
         time.sleep(0.2)
+
+
+def lacks(cluster: Cluster, acknowledged: set[int], mine: markers.Rows, patience_s: float) -> dict[str, int]:
+    """Return how many acknowledged writes each node lacks, once it had time to replay them; -1 for a silent one."""
+    deadline = time.monotonic() + patience_s
+
+    def one(node: Node) -> int:
+        while True:
+            missing = len(acknowledged - present(cluster, node, mine))
+            if not missing or node.delayed or time.monotonic() > deadline:
+                return missing
+            time.sleep(0.2)
+
+    answers = cluster.everywhere(one)
+    return {name: -1 if isinstance(found, CannotTell) else found for name, found in answers.items()}
 
 
 def lead(cluster: Cluster, managed: Managed, manager: Manager, wanted: str, promoted: str = "") -> str:
