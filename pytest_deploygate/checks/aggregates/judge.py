@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.aggregates.facts import AggregateFacts, Comparison, Difference
-from pytest_deploygate.checks.aggregates.section import Aggregate
 from pytest_deploygate.checks.jobs.judge import judge_schedule
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.aggregates.section import Aggregate
 
 __all__ = ["judge"]
 

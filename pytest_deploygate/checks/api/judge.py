@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.api.facts import Attempt, Call, Found, Purpose
-from pytest_deploygate.checks.api.section import Api
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for_count
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.api.section import Api
 
 __all__ = ["judge"]
 

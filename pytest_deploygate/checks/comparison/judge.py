@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.comparison.facts import Compared
-from pytest_deploygate.checks.migration.section import Migration
 from pytest_deploygate.comparison.outcome import Example, TableOutcome
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Figure, Judgement, Places, Reading, words_for, words_for_count
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.migration.section import Migration
 
 __all__ = ["judge"]
 _MOST_NAMED = 8

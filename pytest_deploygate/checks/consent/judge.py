@@ -6,11 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.consent.facts import Asked, OnPage, Visited, Watched
-from pytest_deploygate.checks.consent.section import Consent, Kept
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.consent.section import Consent, Kept
 
 __all__ = ["judge"]
 

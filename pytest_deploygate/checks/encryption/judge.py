@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.encryption.facts import AtRest, Column, Volume
-from pytest_deploygate.checks.encryption.section import Encryption
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for_count
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.encryption.section import Encryption
 
 __all__ = ["judge"]
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.errors.facts import Found, Lacking, Source, ToppedUp, Window
-from pytest_deploygate.checks.errors.section import BurnRate, Errors
 from pytest_deploygate.judging import binomial, counted_words, quantiles
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.counters import Counted
 from pytest_deploygate.judging.quantiles import Block, Decided
 from pytest_deploygate.model import Judgement, Reading, Series, Verdict, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.errors.section import BurnRate, Errors
 
 __all__ = ["judge", "lacking"]
 

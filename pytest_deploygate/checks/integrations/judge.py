@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.integrations.facts import Answer, Found, Silence
-from pytest_deploygate.checks.integrations.section import Integration
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for, words_for_count
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.integrations.section import Integration
 
 __all__ = ["judge"]
 

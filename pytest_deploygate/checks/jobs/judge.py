@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
 from pytest_deploygate.checks.jobs.facts import JobFacts, LastRunFacts, ScheduleFacts, ends
-from pytest_deploygate.checks.jobs.section import BackupJob
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.jobs.section import BackupJob
 
 __all__ = ["judge"]
 

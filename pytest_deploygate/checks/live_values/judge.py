@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.live_values.facts import Change, Watched
-from pytest_deploygate.checks.live_values.section import LiveValue
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.sent_reading import not_taken
 from pytest_deploygate.model import Judgement, Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.live_values.section import LiveValue
 
 __all__ = ["judge"]
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.overnight.facts import Named, Night, Watched
-from pytest_deploygate.checks.overnight.section import NightSeries, Overnight
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Line, Reading, Series, words_for, words_for_count
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.overnight.section import NightSeries, Overnight
 
 __all__ = ["judge"]
 

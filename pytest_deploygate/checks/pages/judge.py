@@ -6,13 +6,16 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pytest_deploygate.checks.pages.facts import MaintenanceFacts, Page
-from pytest_deploygate.checks.pages.section import Maintenance, PolicyPage
 from pytest_deploygate.drills.judging import counted, rerun, when
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
 from pytest_deploygate.redaction import shortened
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.pages.section import Maintenance, PolicyPage
 
 __all__ = ["judge_drill", "judge_maintenance", "judge_policy"]
 

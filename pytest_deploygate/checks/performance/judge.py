@@ -8,6 +8,7 @@ over the mark itself is slower, fewer is not slower (Fisher's exact test, one-si
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.load.facts import LoadRun, ServerHistogram
 from pytest_deploygate.checks.load.judge import (
@@ -21,10 +22,12 @@ from pytest_deploygate.checks.load.judge import (
 )
 from pytest_deploygate.checks.load.judge.server_histograms import criteria_for
 from pytest_deploygate.checks.performance.facts import Compared, Earlier
-from pytest_deploygate.checks.performance.section import Performance
 from pytest_deploygate.judging import quantiles
 from pytest_deploygate.judging.proportions import fisher
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.performance.section import Performance
 
 __all__ = [
     "Compared",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.platform_alerts.facts import Alert, Episode, OnPage
-from pytest_deploygate.checks.platform_alerts.section import PlatformAlerts
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.own_lag import OwnLag
 from pytest_deploygate.judging.sent_reading import not_taken
 from pytest_deploygate.model import Judgement, Reading, words_for, words_for_count
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.platform_alerts.section import PlatformAlerts
 
 __all__ = ["judge"]
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.pooling.facts import Capacity, PoolerFacts, PressureFacts
-from pytest_deploygate.checks.pooling.section import Pooler, Pooling, Pressure
 from pytest_deploygate.drills.judging import counted, rerun, when
 from pytest_deploygate.drills.record import Evidence, Record
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.pooling.section import Pooler, Pooling, Pressure
 
 __all__ = ["judge_capacity", "judge_pooler", "judge_pressure"]
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.schedulers.facts import At, Seen, Sides, State
-from pytest_deploygate.checks.schedulers.section import Place, Scheduler, Side
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.schedulers.section import Place, Scheduler, Side
 
 __all__ = ["judge"]
 

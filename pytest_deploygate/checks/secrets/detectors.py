@@ -132,9 +132,8 @@ def read(baseline: Mapping[str, Any]) -> Detectors:
             raise TypeError(f"`{key}` is not a list of mappings")
     if not named:
         raise ValueError("`plugins_used` is empty: nothing would be looked for")
-    known: dict[str, Callable[..., Any]] = {
-        each.__name__: each for each in get_mapping_from_secret_type_to_class().values()
-    }
+    classes: dict[str, Any] = get_mapping_from_secret_type_to_class()
+    known: dict[str, Callable[..., Any]] = {each.__name__: each for each in classes.values()}
     usable: list[Any] = []
     unusable: list[str] = []
     filters: list[_Filter] = []

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.support_tickets.facts import TicketCounts
-from pytest_deploygate.checks.support_tickets.section import SupportTickets
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.support_tickets.section import SupportTickets
 
 __all__ = ["judge"]
 

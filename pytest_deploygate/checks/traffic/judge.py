@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.traffic.facts import Sides
-from pytest_deploygate.checks.traffic.section import Traffic
 from pytest_deploygate.judging import counted_words
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.counters import Counted
 from pytest_deploygate.judging.proportions import rate_bounds
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, Series, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.traffic.section import Traffic
 
 __all__ = ["judge"]
 

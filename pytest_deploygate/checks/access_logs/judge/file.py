@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.access_logs.facts import File, Log, Stamp
-from pytest_deploygate.checks.access_logs.section import Hop, Rotation
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Reading, words_for, words_for_bytes
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.access_logs.section import Hop, Rotation
 
 _OTHERS = 0o007
 _READ = 0o004

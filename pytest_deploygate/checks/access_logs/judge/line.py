@@ -6,12 +6,15 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.access_logs import section as sections
 from pytest_deploygate.checks.access_logs.facts import Clock, Hop, Line, Log, Sent, Stamp
-from pytest_deploygate.checks.access_logs.section import AccessLogs
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.access_logs.section import AccessLogs
 
 #: Zones differ by multiples of this.
 _STEP_S = 900.0

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.access_logs import section as sections
 from pytest_deploygate.checks.access_logs.facts import Followed, Hop, Line, Log, Sent
 from pytest_deploygate.checks.access_logs.judge import file, line
-from pytest_deploygate.checks.access_logs.section import AccessLogs
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.own_lag import OwnLag
 from pytest_deploygate.judging.silent_hosts import listed
 from pytest_deploygate.model import Judgement, Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.access_logs.section import AccessLogs
 
 
 def judge(measurement: Followed, criterion: AccessLogs) -> Judgement:

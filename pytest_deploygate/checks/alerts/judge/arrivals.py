@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.alerts.facts import Arrival, Sent, Step, Told, Tried
-from pytest_deploygate.checks.alerts.section import Alerts, Receiver, Route
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.alerts.section import Alerts, Receiver, Route
 
 _RESOLVED = "resolved"
 

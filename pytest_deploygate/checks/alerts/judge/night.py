@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.alerts.facts import Firing, Night, Past, Rule
-from pytest_deploygate.checks.alerts.section import NightAlerts
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Spans, words_for, words_for_count
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.alerts.section import NightAlerts
 
 #: A clock that differs by more makes times in the list wrong; a rule should be evaluated at least every third time.
 _CLOCK_S, _MISSED = 5.0, 3

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.alerts.facts import Measured, Node, Routing, Sender, Sent, Step
 from pytest_deploygate.checks.alerts.judge import arrivals
-from pytest_deploygate.checks.alerts.section import Alerts
 from pytest_deploygate.drills import judging as drills
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.alerts.section import Alerts
 
 #: Whether an alert has ended is a matter of the node's clock.
 _CLOCK_S = 5.0

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pytest_deploygate.checks.application.section import Application, Service
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.stack.facts import Health, State, Watched
 from pytest_deploygate.checks.stack.judge.health import Said, judged
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.silent_hosts import by_cause, listed
 from pytest_deploygate.model import Judgement, Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.application.section import Application, Service
 
 
 def judge_readiness(measurement: Health, criterion: Application) -> Judgement:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.application.facts import Replicas
-from pytest_deploygate.checks.application.section import Application, Service
 from pytest_deploygate.checks.stack.facts import Running, Told
 from pytest_deploygate.checks.stack.judge.health import judged
 from pytest_deploygate.checks.stack.judge.versions import meets
-from pytest_deploygate.checks.stack.section import Component
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.silent_hosts import by_cause, listed
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.application.section import Application, Service
+    from pytest_deploygate.checks.stack.section import Component
 
 _SHORT = 19
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.authentication.facts import Access, Crossing, Outcome, Reach, Use
 from pytest_deploygate.checks.authentication.judge.words import twice
-from pytest_deploygate.checks.authentication.section import Authentication, Cors
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.authentication.section import Authentication, Cors
 
 
 def judge_access(found: Access, criterion: Authentication) -> Judgement:

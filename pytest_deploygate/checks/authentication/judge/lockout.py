@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.authentication.facts import Locking
-from pytest_deploygate.checks.authentication.section import Authentication
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.authentication.section import Authentication
 
 
 def judge_lockout(found: Locking | None, criterion: Authentication) -> Judgement:

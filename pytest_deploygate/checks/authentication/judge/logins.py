@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.authentication.facts import Cookie, Logins, Outcome, Refusals, Session
 from pytest_deploygate.checks.authentication.judge.words import twice
-from pytest_deploygate.checks.authentication.section import Authentication, Login
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.shift import quickest, shift
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.authentication.section import Authentication, Login
 
 
 def judge_logins(found: Logins | None, criterion: Authentication) -> Judgement:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.authentication.facts import Attempt, Discovery, Outcome, Rotation, Tokens
 from pytest_deploygate.checks.authentication.judge.words import few, twice
-from pytest_deploygate.checks.authentication.section import Authentication
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for_count
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.authentication.section import Authentication
 
 _NO_TOKEN = "no token"  # noqa: S105 (the name of an attempt)
 _LEAST_RSA_BITS = 2048

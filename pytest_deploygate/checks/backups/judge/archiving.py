@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.backups.facts import Archiver, Archiving
-from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.backups.section import Backup
 
 #: A few waiting segments are normal while one is being copied; more mean that they pile up.
 _MOST_WAITING = 8

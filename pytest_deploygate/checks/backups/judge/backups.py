@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.backups.facts import BackupSet, Live, Repository, Store, Trial, Verified
-from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.own_lag import excused
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.backups.section import Backup
 
 _CLOCKS = timedelta(minutes=5)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.backups.facts import RestoreFacts
-from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.drills.judging import common_readings, counted, doubt, failure_of, when
 from pytest_deploygate.drills.record import GOOD, Evidence, Record
 from pytest_deploygate.judging.own_lag import excused
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.backups.section import Backup
 
 #: If more than this share of rows is in parts that changed at the marker, the comparison proves too little.
 _MOST_UNCERTAIN = 0.1

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pytest_deploygate.checks.cdn import facts
 from pytest_deploygate.checks.cdn.facts import Fetch
 from pytest_deploygate.checks.cdn.judge import lifetime
-from pytest_deploygate.checks.cdn.section import Asset, Cdn
 from pytest_deploygate.judging import proportions
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, Verdict
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.cdn.section import Asset, Cdn
 
 _SMALL = 1024
 _TEXT = (

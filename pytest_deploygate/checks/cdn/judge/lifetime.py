@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.cdn.facts import Directives, Fetch
-from pytest_deploygate.checks.cdn.section import Asset
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.cdn.section import Asset
 
 #: Clocks and whole seconds of Age.
 _TOLERANCE_S = 2

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.cdn.facts import Directives, Pages, Shared
-from pytest_deploygate.checks.cdn.section import Cdn
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.cdn.section import Cdn
 
 _OK = 200
 

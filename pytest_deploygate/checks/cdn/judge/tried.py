@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.cdn.facts import Down, Node, Page, Purged, Tries
-from pytest_deploygate.checks.cdn.section import Tried
 from pytest_deploygate.drills import judging
 from pytest_deploygate.drills.record import Evidence, Facts
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.cdn.section import Tried
 
 
 def judge_tries(found: Evidence[Tries], tried: Tried) -> Judgement:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.connectivity.facts import Cell, FullSize, Kind, Step, Try
-from pytest_deploygate.checks.connectivity.section import Connectivity, Service
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.connectivity.section import Connectivity, Service
 
 _NEXT = {
     Step.NAME: "look at the resolver and at /etc/hosts of that place",

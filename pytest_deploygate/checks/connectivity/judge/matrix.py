@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.connectivity.facts import Cell, Matrix
 from pytest_deploygate.checks.connectivity.judge.cells import Judged, judge_cell
-from pytest_deploygate.checks.connectivity.section import Connectivity
 from pytest_deploygate.checks.hosts.section import HERE
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.silent_hosts import by_cause, listed
 from pytest_deploygate.model import Judgement, Reading, Shares
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.connectivity.section import Connectivity
 
 #: A reading for each cell; of a larger matrix those that are not as required, and a count for each place.
 _MOST_CELLS = 150

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from pytest_deploygate.checks.contacts.facts import EscalationSeen, StepSeen
-from pytest_deploygate.checks.contacts.section import ContactRules
 from pytest_deploygate.fields.contacts import WEEK_MIN, spans
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.contacts.section import ContactRules
 
 _WEEK = timedelta(days=7)
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.checklist.same_person import look_alike, same_person
 from pytest_deploygate.checks.contacts.facts import DomainSeen, ListSeen, MailSeen, NumberSeen, PersonSeen
-from pytest_deploygate.checks.contacts.section import ContactRules
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.contacts.section import ContactRules
 
 _SEND = "`deploygate notify test`"
 

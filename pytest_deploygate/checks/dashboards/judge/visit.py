@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.dashboards.facts import Answer, Element, Painting, Value
-from pytest_deploygate.checks.dashboards.section import Dashboard, DataRequest, ShownQuery, ShownValue
 from pytest_deploygate.judging import written
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import words_for, words_for_count
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.dashboards.section import Dashboard, DataRequest, ShownQuery, ShownValue
 
 _REFUSED = (401, 403)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.dashboards.facts import Opened
 from pytest_deploygate.checks.dashboards.judge.visit import Point, age_s, points
-from pytest_deploygate.checks.dashboards.section import Dashboard
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.dashboards.section import Dashboard
 
 _TWICE = 2
 

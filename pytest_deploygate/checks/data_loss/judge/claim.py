@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.data_loss.facts import Claim, Commits, Risk
 from pytest_deploygate.checks.replication.facts import FailoverFacts
 from pytest_deploygate.checks.replication.judge.failover import figures
 from pytest_deploygate.checks.replication.judge.managed import judge_managed
-from pytest_deploygate.checks.replication.section import Failover, Managed
 from pytest_deploygate.drills.judging import Counted, counted, rerun, when
 from pytest_deploygate.drills.record import Record
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.replication.section import Failover, Managed
 
 #: Values of synchronous_commit with which a commit that returned is on a second server's disk.
 WAITS = ("on", "remote_apply")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.data_loss.facts import Place, Written
-from pytest_deploygate.checks.data_loss.section import DataLoss
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.histories.checking import Presence
 from pytest_deploygate.judging.histories.strange import strange, strange_readings
 from pytest_deploygate.model import Judgement, Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.data_loss.section import DataLoss
 
 
 def judge_nodes(measurement: Written, criterion: DataLoss) -> Judgement:

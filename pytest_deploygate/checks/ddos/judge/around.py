@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.ddos.facts import Attempt, Trial
 from pytest_deploygate.checks.ddos.judge.estimate import Found, plain, refused
-from pytest_deploygate.checks.ddos.section import Limit
 from pytest_deploygate.lazy import dataclass
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.ddos.section import Limit
 
 #: So many that are all refused show that a way is closed, however long they took.
 _ENOUGH = 5

@@ -10,10 +10,13 @@ import itertools
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.ddos.facts import Attempt, Trial
-from pytest_deploygate.checks.ddos.section import Limit
 from pytest_deploygate.lazy import dataclass
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.ddos.section import Limit
 
 #: The phases in which one source asks for the same again and again.
 PLAIN = ("burst", "sustain", "more")

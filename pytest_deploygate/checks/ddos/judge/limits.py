@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.ddos.facts import Attempt, Trial
 from pytest_deploygate.checks.ddos.judge import estimate
@@ -10,9 +11,11 @@ from pytest_deploygate.checks.ddos.judge.estimate import Between, Found
 from pytest_deploygate.checks.ddos.judge.refusals import judge_refusals, met
 from pytest_deploygate.checks.ddos.judge.second import judge_second
 from pytest_deploygate.checks.ddos.judge.ways import judge_ways
-from pytest_deploygate.checks.ddos.section import Ddos, Limit
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.ddos.section import Ddos, Limit
 
 
 def judge_trial(trial: Trial, limit: Limit, ddos: Ddos, to: Collector) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.ddos.facts import Attempt, Trial
 from pytest_deploygate.checks.ddos.judge.estimate import refused
-from pytest_deploygate.checks.ddos.section import Limit
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.ddos.section import Limit
 
 #: More answers than this that are neither served nor refused: it is not the limit that was measured.
 _ODD = 0.05

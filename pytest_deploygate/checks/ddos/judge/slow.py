@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.ddos.facts import Crowd, Held
-from pytest_deploygate.checks.ddos.section import Slow
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.ddos.section import Slow
 
 _WORDS = {
     "headers": "headers that come slowly",

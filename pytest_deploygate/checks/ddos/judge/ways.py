@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.ddos.facts import Trial
 from pytest_deploygate.checks.ddos.judge import around
 from pytest_deploygate.checks.ddos.judge.estimate import Found
-from pytest_deploygate.checks.ddos.section import Ddos, Limit
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.ddos.section import Ddos, Limit
 
 #: The ways around a limit that are tried, by the phase of a burst.
 AROUND = {

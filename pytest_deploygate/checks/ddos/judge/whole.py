@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.ddos.facts import Drilled
 from pytest_deploygate.checks.ddos.judge.limits import judge_trial
 from pytest_deploygate.checks.ddos.judge.slow import judge_crowd, judge_held
-from pytest_deploygate.checks.ddos.section import Ddos
 from pytest_deploygate.drills.judging import counted, rerun, when
 from pytest_deploygate.drills.record import Evidence
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Verdict
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.ddos.section import Ddos
 
 #: More points than this would not be read.
 _MOST = 8

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.dns.facts import NameAt, Records, Switch, fits, lacking, says
-from pytest_deploygate.checks.dns.section import Cutover, DnsName
 from pytest_deploygate.judging.sentences import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_count
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.dns.section import Cutover, DnsName
 
 #: BIND's default `max-cache-ttl`; other resolvers keep answers for a day.
 _LONGEST_KEPT = timedelta(days=7)

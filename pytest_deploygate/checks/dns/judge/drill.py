@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.dns.facts import FailoverFacts
-from pytest_deploygate.checks.dns.section import Dns, DnsFailover, DnsName
 from pytest_deploygate.drills.judging import counted, rerun, when
 from pytest_deploygate.drills.record import Evidence
 from pytest_deploygate.judging.own_lag import excused
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.dns.section import Dns, DnsFailover, DnsName
 
 
 def judge_failover(found: Evidence[FailoverFacts], expected: DnsFailover | None) -> Judgement:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.dns.facts import Health, NameAt, NameFacts, Observation, Records, fits, lacking
-from pytest_deploygate.checks.dns.section import Dns, DnsName
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.sentences import MOST
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, words_for, words_for_count
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.dns.section import Dns, DnsName
 
 
 @dataclass(frozen=True)

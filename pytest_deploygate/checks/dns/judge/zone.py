@@ -7,12 +7,15 @@ and DS records appear only in the reason.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.dns.facts import Signatures, ZoneAt, ZoneFacts
-from pytest_deploygate.checks.dns.section import Dns
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.sentences import MOST
 from pytest_deploygate.model import Judgement, Reading, words_for, words_for_count
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.dns.section import Dns
 
 
 def judge_zone(found: ZoneFacts, expected: Dns) -> Judgement:

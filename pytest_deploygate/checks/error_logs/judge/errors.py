@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.error_logs.facts import Compared, Hours, Seen, Signature, Source, Window
-from pytest_deploygate.checks.error_logs.section import ErrorLogs, ErrorSource
 from pytest_deploygate.judging import proportions
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Figure, Judgement, Line, Reading, Series, Verdict, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.error_logs.section import ErrorLogs, ErrorSource
 
 #: A log with more lines of another form than this share is not read as declared.
 _STRANGE = 0.05

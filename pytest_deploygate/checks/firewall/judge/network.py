@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.firewall.facts import Network
 from pytest_deploygate.checks.firewall.judge import attempts, hosts, picture
-from pytest_deploygate.checks.firewall.section import Firewall
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.silent_hosts import by_cause, listed
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.firewall.section import Firewall
 
 
 def judge(measurement: Network, criterion: Firewall) -> Judgement:

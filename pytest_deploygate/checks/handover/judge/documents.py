@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.handover.facts import DocumentSeen, ImprovementSeen, LinkSeen
-from pytest_deploygate.checks.handover.section import Handover
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.handover.section import Handover
 
 
 def documents(seen: Sequence[DocumentSeen], since: date | None) -> Judgement:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.hosts.facts import Answer, FileSystem, Machine
-from pytest_deploygate.checks.hosts.section import Requirements
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.silent_hosts import listed
 from pytest_deploygate.model import Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.hosts.section import Requirements
 
 _KB = 1024
 _GB = 1024**3

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.journeys.facts import Decided
-from pytest_deploygate.checks.journeys.section import Journeys
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for_count
 from pytest_deploygate.redaction import shortened
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.journeys.section import Journeys
 
 __all__ = ["judge_features", "judge_named"]
 

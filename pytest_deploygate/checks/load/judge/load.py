@@ -6,14 +6,17 @@ A request that failed, timed out or was never sent counts as over every limit: a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.load.facts import FIRST_BYTE, Client, Connected, Latencies, LoadRun
-from pytest_deploygate.checks.load.section import LatencyLimits, Load
 from pytest_deploygate.checks.load.tally import WHOLE, Tally
 from pytest_deploygate.judging import quantiles
 from pytest_deploygate.judging.quantiles import Decided
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Distribution, Figure, Judgement, Line, Reading, Series, Verdict, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.load.section import LatencyLimits, Load
 
 #: The client's own delay may be at most a tenth of the limit, its floor at most half of it.
 _LAG_SHARE, _FLOOR_SHARE = 0.1, 0.5

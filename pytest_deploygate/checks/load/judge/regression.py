@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import binascii
 import zlib
+from typing import TYPE_CHECKING
 
 from hdrh.histogram import HdrHistogram
 
 from pytest_deploygate.checks.load.facts import Baseline, LoadRun
-from pytest_deploygate.checks.load.section import Load
 from pytest_deploygate.judging.proportions import fisher
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, Verdict
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.load.section import Load
 
 _RATES_DIFFER = 0.1
 _FEWEST = 100

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.load.facts import Scrape, ServerHistogram
-from pytest_deploygate.checks.load.section import LatencyLimits, Load
 from pytest_deploygate.judging import quantiles
 from pytest_deploygate.judging.quantiles import Decided
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Distribution, Judgement, Reading, Verdict, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.load.section import LatencyLimits, Load
 
 _SAME = 1e-9
 

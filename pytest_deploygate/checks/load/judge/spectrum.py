@@ -7,12 +7,15 @@ that were not answered when it ended, or that a socket's error met: a pass takes
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.load.facts import Spectrum
 from pytest_deploygate.checks.load.judge.load import Criterion
-from pytest_deploygate.checks.load.section import Load
 from pytest_deploygate.judging import binomial, quantiles
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.load.section import Load
 
 _KEPT = 0.99
 _SLACK = 0.999

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pytest_deploygate.checks.load_balancer.facts import Backends, Check, Control, Health, Kind, Member, State
-from pytest_deploygate.checks.load_balancer.section import Backend, Pool
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.silent_hosts import listed
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.load_balancer.section import Backend, Pool
 
 _AS_DECLARED = {None: State.IN, "drain": State.DRAIN, "maint": State.MAINT, "backup": State.BACKUP}
 #: What a state means, and how to end it.

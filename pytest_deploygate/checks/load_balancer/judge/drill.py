@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.load_balancer.facts import Drilled, DrillFacts
-from pytest_deploygate.checks.load_balancer.section import Drill, Pool
 from pytest_deploygate.drills.judging import counted, rerun, when
 from pytest_deploygate.drills.record import Record
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.load_balancer.section import Drill, Pool
 
 _RETRY = (
     "let the balancer ask another backend instead (HAProxy: `option redispatch`, `retries` and `retry-on`; nginx: "

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.load_balancer.facts import Entries, Entry
-from pytest_deploygate.checks.load_balancer.section import Pool
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.load_balancer.section import Pool
 
 _HOW = {"addresses": "addresses", "vrrp": "machines of the virtual address", "dns": "addresses of the name"}
 

@@ -7,11 +7,15 @@ that are too small are named, because where one gets too much, another gets too 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.load_balancer.facts import Control, Share, Shares, State
-from pytest_deploygate.checks.load_balancer.section import Pool
 from pytest_deploygate.judging import binomial, proportions
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.load_balancer.section import Pool
 
 #: It follows the weights closely. HAProxy draws lots on a ring with uneven parts; loads and keys differ.
 _EXACT = "roundrobin"

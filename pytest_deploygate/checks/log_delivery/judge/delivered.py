@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.log_delivery.facts import Arrived, Delivered, Kind, Sender
 from pytest_deploygate.checks.log_delivery.judge import known
-from pytest_deploygate.checks.log_delivery.section import LogDelivery
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.own_lag import OwnLag
 from pytest_deploygate.model import Judgement, Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.log_delivery.section import LogDelivery
 
 _CALLED = {
     Kind.PLAIN: "its message",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.migration.facts import Answer, Answers, Value
-from pytest_deploygate.checks.migration.section import AggregateQuery, SampleQuery
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.migration.section import AggregateQuery, SampleQuery
 
 Row = tuple[Value, ...]
 #: (what it is, which row it is about)

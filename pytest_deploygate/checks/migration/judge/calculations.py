@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.migration.facts import Recalculated
-from pytest_deploygate.checks.migration.section import Calculation
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.migration.section import Calculation
 
 _MOST = 3
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.migration.facts import Gap, Past, Period
-from pytest_deploygate.checks.migration.section import History
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Figure, Judgement, Line, Reading, Series, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.migration.section import History
 
 _MOST = 3
 _MOST_POINTS = 400

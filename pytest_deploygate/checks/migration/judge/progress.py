@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.migration.facts import Copy, Progress
 from pytest_deploygate.checks.migration.judge import restoring
-from pytest_deploygate.checks.migration.section import Migration
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.migration.section import Migration
 
 _MOST = 5
 #: Statistics are estimates: a table counts as filled from this share on. `phase4.integrity` counts exactly.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.migration.facts import Started
-from pytest_deploygate.checks.migration.section import Live, Migration
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for, words_for_bytes
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.migration.section import Live, Migration
 
 _MOST = 5
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.migrations.facts import (
     NodeVersion,
@@ -12,8 +13,10 @@ from pytest_deploygate.checks.migrations.facts import (
     Scripts,
     ToolAnswer,
 )
-from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.migrations.section.versions import Migrations
 
 _NAMED = 3
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.monitoring.facts import Alertmanagers, Node
-from pytest_deploygate.checks.monitoring.section import Expected
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.monitoring.section import Expected
 
 
 def judge_alertmanagers(found_there: Alertmanagers, expected: Expected) -> Judgement:

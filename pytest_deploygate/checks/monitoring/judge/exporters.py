@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.monitoring.facts import Exporter, Exporters, Sampled
 from pytest_deploygate.checks.monitoring.judge.clock import read_clock
 from pytest_deploygate.checks.monitoring.judge.started import just_started, not_yet
-from pytest_deploygate.checks.monitoring.section import DatabaseExporters
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading
 from pytest_deploygate.problems import nearest
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.monitoring.section import DatabaseExporters
 
 _TOLERANCE = timedelta(seconds=5)
 

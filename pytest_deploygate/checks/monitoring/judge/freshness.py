@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.monitoring.facts import Freshness, Newest
 from pytest_deploygate.checks.monitoring.judge.clock import read_clock
 from pytest_deploygate.checks.monitoring.judge.started import just_started, not_yet
-from pytest_deploygate.checks.monitoring.section import Expected
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.monitoring.section import Expected
 
 _MOST = 5
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.monitoring.facts import Movement
-from pytest_deploygate.checks.monitoring.section import Moved
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.monitoring.section import Moved
 
 
 def judge_moved(movement: Movement, moved: Moved) -> Judgement:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.monitoring.facts import Rule, Server, Target, Watches
 from pytest_deploygate.checks.monitoring.judge.clock import read_clock
 from pytest_deploygate.checks.monitoring.judge.started import just_started, not_yet
-from pytest_deploygate.checks.monitoring.section import Expected, RequiredAlert
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.monitoring.section import Expected, RequiredAlert
 
 #: How many names a sentence has.
 _MOST = 5

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.old_application.facts import OldOnNew, Statement
 from pytest_deploygate.checks.old_application.judge.inserts import Found, incomplete
 from pytest_deploygate.checks.old_application.judge.types import fits
-from pytest_deploygate.checks.old_application.section import OldApplication
 from pytest_deploygate.fields.names import matches
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.old_application.section import OldApplication
 
 #: What a schema lacks, by SQLSTATE: schema, table, column, function or operator, type, unique constraint; or what it refuses:
 #: a value of another type, or one for a generated column. Other errors may come from how the text was recorded.

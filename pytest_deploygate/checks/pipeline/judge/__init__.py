@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.pipeline.facts import Measured
 from pytest_deploygate.checks.pipeline.judge import delays, delivery, traces
-from pytest_deploygate.checks.pipeline.section import Pipeline
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for_count
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.pipeline.section import Pipeline
 
 __all__ = ["judge"]
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.pipeline.facts import Client, Measured, Out, Sent
 from pytest_deploygate.checks.pipeline.judge.delivery import named
-from pytest_deploygate.checks.pipeline.section import Pipeline
-from pytest_deploygate.checks.pipeline.section.exits import EventLimits
 from pytest_deploygate.judging import quantiles
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.quantiles import Block, Decided
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Distribution, Reading, Verdict, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.pipeline.section import Pipeline
+    from pytest_deploygate.checks.pipeline.section.exits import EventLimits
 
 _POINTS = 200
 #: So much of the schedule must have been kept by our own side.

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.pipeline.facts import Measured, Out, Sent
-from pytest_deploygate.checks.pipeline.section import Pipeline
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Reading, words_for, words_for_count
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.pipeline.section import Pipeline
 
 _MOST_NAMED = 2
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.pipeline.facts import Measured, Number
-from pytest_deploygate.checks.pipeline.section import Pipeline
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.pipeline.section import Pipeline
 
 #: Counts of other events vary by so many times their root.
 _SIGMAS = 3.0

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.postgres.facts import AfterLoadFacts, Sequence
-from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for_count
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 
 _NAMED = 4
 #: What each list holds, in singular and plural, and what to do about it.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.postgres.facts import ServerState
 from pytest_deploygate.checks.postgres.judge.logins import judge_logins
-from pytest_deploygate.checks.postgres.section.servers import ClusterSettings
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for, words_for_bytes
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.postgres.section.servers import ClusterSettings
 
 #: Settings that acknowledged commits depend on, and those that make damage look like data.
 _DURABLE = {"fsync": "on", "zero_damaged_pages": "off", "ignore_checksum_failure": "off"}

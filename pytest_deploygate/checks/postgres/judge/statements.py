@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.postgres.facts import MonitoringFacts, Statement, StatementFacts
-from pytest_deploygate.checks.postgres.section.statements import Monitoring, Statements
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
 from pytest_deploygate.redaction import shortened
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.postgres.section.statements import Monitoring, Statements
 
 _WORST = 10
 _TEXT = 90

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.privacy.facts import RecordFacts, RightsFacts
-from pytest_deploygate.checks.privacy.section import AuditTrail
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.privacy.section import AuditTrail
 
 _CLOCKS = timedelta(seconds=2)
 _NAMED = 4

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.privacy.facts import ErasureFacts, Hit, Sweep
-from pytest_deploygate.checks.privacy.section import Allowed, Erasure
 from pytest_deploygate.fields.names import differs_in_case, instead, matches
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.privacy.section import Allowed, Erasure
 
 _NAMED = 4
 _OUTSIDE = ("redis ", "log ")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.jobs import judge as schedules
 from pytest_deploygate.checks.jobs.section import BackupJob
 from pytest_deploygate.checks.privacy.facts import MOST_ROWS, FileAges, RetentionFacts
-from pytest_deploygate.checks.privacy.section import AgedFiles, Retained
 from pytest_deploygate.fields.schedule import LastRun, Schedule
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.privacy.section import AgedFiles, Retained
 
 
 def judge_retention(found: RetentionFacts, wanted: Retained) -> Judgement:

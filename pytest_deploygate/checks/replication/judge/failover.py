@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.replication.facts import FailoverFacts
-from pytest_deploygate.checks.replication.section import Failover
 from pytest_deploygate.drills.judging import counted, rerun, when
 from pytest_deploygate.drills.record import Evidence, Record
 from pytest_deploygate.drills.timeline import takeover
 from pytest_deploygate.judging.own_lag import excused
 from pytest_deploygate.model import Figure, Judgement, Reading, Verdict, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.replication.section import Failover
 
 
 def judge_failover(measurement: Evidence[FailoverFacts], criterion: Failover | None) -> Judgement:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.replication.facts import ManagedFacts
-from pytest_deploygate.checks.replication.section import Managed
 from pytest_deploygate.drills.judging import counted, rerun, when
 from pytest_deploygate.drills.record import Evidence, Record
 from pytest_deploygate.drills.timeline import takeover
@@ -14,6 +14,9 @@ from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.histories.strange import strange, strange_readings
 from pytest_deploygate.judging.own_lag import excused
 from pytest_deploygate.model import Figure, Judgement, Reading, Verdict, words_for, words_for_count
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.replication.section import Managed
 
 #: A node that was not looked at for longer may have taken writes unseen.
 _UNSEEN_S = 5.0

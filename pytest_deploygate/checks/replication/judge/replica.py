@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.replication.facts import PrimaryFacts, ReplicaFacts
-from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.replication.section import Replication
 
 _WAITING_COMMITS = ("on", "remote_apply", "remote_write")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.replication.facts import PrimaryFacts, ReplicaFacts, Server, Slot, Standby
 from pytest_deploygate.checks.replication.judge.replica import (
@@ -13,9 +14,11 @@ from pytest_deploygate.checks.replication.judge.replica import (
     slot,
     synchronous,
 )
-from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.judging.own_lag import excused
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for, words_for_bytes
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.replication.section import Replication
 
 _GRANT = "GRANT pg_monitor TO the gate's role"
 #: By the source of a setting, how it is taken back.

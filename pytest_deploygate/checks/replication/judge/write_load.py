@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.replication.facts import LoadFacts, ReplicaUnderLoad
-from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.replication.section import Replication
 
 _PAUSED = "its replay is paused: run SELECT pg_wal_replay_resume() on it, and find out who paused it"
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.reports.facts import Answer, Cell, File, Generated, Row
 from pytest_deploygate.checks.reports.judge import table
 from pytest_deploygate.checks.reports.judge.numbers import same, text_of, written
 from pytest_deploygate.checks.reports.judge.table import Key
-from pytest_deploygate.checks.reports.section import Report, ReportFile
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, words_for, words_for_count
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.reports.section import Report, ReportFile
 
 _FEW = 3
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.resources.facts import Bound, Group
 from pytest_deploygate.checks.resources.judge.seen import quantity
-from pytest_deploygate.checks.resources.section import ControlGroup
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for_count
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.resources.section import ControlGroup
 
 _UNITS = {"memory": "bytes", "processes": "processes"}
 #: Fewer periods tell nothing of a share.

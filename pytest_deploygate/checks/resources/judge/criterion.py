@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from pytest_deploygate.checks.resources.section import Resource, Resources
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.lazy import dataclass
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.resources.section import Resource, Resources
 
 #: A sample must not be older than this many scrape intervals.
 _SCRAPES = 2

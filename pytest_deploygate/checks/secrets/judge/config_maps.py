@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.secrets.facts import ConfigMaps
 from pytest_deploygate.checks.secrets.judge.hosts import judge_found
-from pytest_deploygate.checks.secrets.section import Secrets
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.secrets.section import Secrets
 
 
 def judge_config_maps(measurement: ConfigMaps, criterion: Secrets) -> Judgement:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.secrets.facts import Tried
-from pytest_deploygate.checks.secrets.section import Services
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.silent_hosts import listed
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.secrets.section import Services
 
 
 def judge_default_login(tried: Tried, _expected: Services) -> Judgement:

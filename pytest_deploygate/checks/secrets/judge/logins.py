@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.postgres.facts import LoginRule, ServerState
 from pytest_deploygate.checks.postgres.judge.logins import decided, judge_logins, own_host
-from pytest_deploygate.checks.secrets.section import Logins
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.secrets.section import Logins
 
 #: Methods that are weaker than scram-sha-256, and why.
 _WEAK = {

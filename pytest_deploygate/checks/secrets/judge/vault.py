@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.secrets.facts import Token, VaultState
-from pytest_deploygate.checks.secrets.section import Vault
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.secrets.section import Vault
 
 _ROOT = "root"
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.stack.facts import Deployed, Planned, Running, Told
 from pytest_deploygate.checks.stack.judge.versions import meets
-from pytest_deploygate.checks.stack.section import Component, Plan, Stack
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.silent_hosts import by_cause, listed
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.stack.section import Component, Plan, Stack
 
 _NAMED = 3
 _NO_CHANGES, _CHANGES = 0, 2

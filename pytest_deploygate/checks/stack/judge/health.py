@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.stack.facts import Health, Seen, State, Watched
-from pytest_deploygate.checks.stack.section import HowRead, Stack
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.silent_hosts import by_cause, listed
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.stack.section import HowRead, Stack
 
 _LIMIT = "up in all"
 

@@ -6,12 +6,15 @@ import itertools
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.structure.facts import Partition, Partitions, is_key
-from pytest_deploygate.checks.structure.section import Partitioned
 from pytest_deploygate.fields.names import instead, written
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.structure.section import Partitioned
 
 #: Months and quarters vary in length.
 _CALENDAR_SLACK = timedelta(days=3)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.structure.facts import Plan
-from pytest_deploygate.checks.structure.section import IndexedQuery
 from pytest_deploygate.fields.names import plain
 from pytest_deploygate.model import Judgement, Reading, Verdict
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.structure.section import IndexedQuery
 
 #: Reading a table with fewer pages is as fast as using an index; the planner is right to scan it.
 FEW_PAGES = 32

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.aggregates.judge import said_of
 from pytest_deploygate.checks.timescale.facts import AggregateFacts
 from pytest_deploygate.checks.timescale.judge.jobs import MOST_INTERVALS, health
-from pytest_deploygate.checks.timescale.section import ContinuousAggregate
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.timescale.section import ContinuousAggregate
 
 
 def judge_aggregate(found: AggregateFacts, expected: ContinuousAggregate) -> Judgement:

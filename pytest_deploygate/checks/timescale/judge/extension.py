@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.jobs.judge import judge_schedule
 from pytest_deploygate.checks.timescale.facts import COLUMNSTORE, REFRESH, RETENTION, Extension, Job
 from pytest_deploygate.checks.timescale.judge.jobs import health
-from pytest_deploygate.checks.timescale.section import Timescale
 from pytest_deploygate.fields.names import plain
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.timescale.section import Timescale
 
 #: TimescaleDB's own housekeeping: it affects no user's rows, and telemetry fails where outbound traffic is blocked.
 _OWN = ("policy_telemetry", "policy_job_stat_history_retention", "policy_process_hypertable_invalidations")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.timescale.facts import Dimension, Hypertable
 from pytest_deploygate.checks.timescale.judge.jobs import same
 from pytest_deploygate.checks.timescale.judge.policies import interval, no_hypertable
-from pytest_deploygate.checks.timescale.section import Hypertable as Expected
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.timescale.section import Hypertable as Expected
 
 
 def judge_hypertable(found: Hypertable, expected: Expected) -> Judgement:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.timescale.facts import COLUMNSTORE, RETENTION, Chunk, Hypertable, Job
 from pytest_deploygate.checks.timescale.judge.jobs import Health, health, of_kind, same
-from pytest_deploygate.checks.timescale.section import ChunkRetention, Columnstore
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.timescale.section import ChunkRetention, Columnstore
 
 
 def judge_retention(found: Hypertable, expected: ChunkRetention) -> Judgement:

@@ -10,14 +10,17 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.tls.facts import Address, Certificate, Certificates, Crl, Leaf, Staple
-from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
-from pytest_deploygate.checks.tls.section.guidelines import Profile
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.sentences import MOST, Said
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
+    from pytest_deploygate.checks.tls.section.guidelines import Profile
 
 _WEAK_HASHES = ("md2", "md5", "sha1")
 _DAY = timedelta(days=1)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import field
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pytest_deploygate.checks.tls.facts import HttpAnswers, Page
 from pytest_deploygate.checks.tls.judge import observatory
-from pytest_deploygate.checks.tls.section.endpoints import Http
 from pytest_deploygate.checks.tls.section.guidelines import Profile, scores
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.redaction import shortened
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.tls.section.endpoints import Http
 
 #: The preload list accepts no name with a shorter max-age (hstspreload.org, 1 year).
 _PRELOAD_S = 31_536_000

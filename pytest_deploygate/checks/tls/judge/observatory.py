@@ -8,14 +8,17 @@ later one has counts here, as in a browser; the Observatory treats it as 'none'.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pytest_deploygate.checks.tls.facts import HttpAnswers, Page
 from pytest_deploygate.checks.tls.judge import csp
 from pytest_deploygate.checks.tls.judge import integrity as scripts
-from pytest_deploygate.checks.tls.section.endpoints import Http
 from pytest_deploygate.checks.tls.section.guidelines import scores
 from pytest_deploygate.lazy import dataclass
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.tls.section.endpoints import Http
 
 _SIX_MONTHS_S = 15_552_000
 #: Only ASCII digits, and no more than Python converts.

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.tls.facts import Agreed, Certificates, Leaf, Offers
 from pytest_deploygate.checks.tls.judge import headers
 from pytest_deploygate.checks.tls.judge.certificates import NO_TLS
-from pytest_deploygate.checks.tls.section.endpoints import Endpoint
-from pytest_deploygate.checks.tls.section.guidelines import Profile
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.sentences import MOST
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.tls.section.endpoints import Endpoint
+    from pytest_deploygate.checks.tls.section.guidelines import Profile
 
 _MOST = 4
 #: Versions offered to every address; one without an outcome was not tested, which is not the same as off.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.waf.facts import HERE, Door, Opening, Run
-from pytest_deploygate.checks.waf.section import Waf
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.waf.section import Waf
 
 
 def judge_doors(run: Run, waf: Waf, found: Collector) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_deploygate.checks.waf.facts import Result, Run, Sentinel
-from pytest_deploygate.checks.waf.section import Waf
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.waf.section import Waf
 
 
 def judge_ended(run: Run, waf: Waf, found: Collector) -> None:

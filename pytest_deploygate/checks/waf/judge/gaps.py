@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.waf.facts import Attack, Result
-from pytest_deploygate.checks.waf.section import Waf
 from pytest_deploygate.lazy import dataclass
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.waf.section import Waf
 
 #: What each class is called, and the rules of OWASP CRS against it.
 CLASSES = {

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.waf.facts import Attack, Result, Run
 from pytest_deploygate.checks.waf.judge import gaps
 from pytest_deploygate.checks.waf.judge.gaps import Group
-from pytest_deploygate.checks.waf.section import Waf
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.waf.section import Waf
 
 #: Of a group, one answer or this share may be lost by chance: few of all attacks are spread over the groups.
 _BY_CHANCE, _SHARE = 1, 0.2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.waf.facts import Attack, Result, Run
 from pytest_deploygate.checks.waf.judge import gaps
@@ -11,11 +12,13 @@ from pytest_deploygate.checks.waf.judge.doors import judge_doors
 from pytest_deploygate.checks.waf.judge.ended import judge_ended
 from pytest_deploygate.checks.waf.judge.gaps import Group
 from pytest_deploygate.checks.waf.judge.resolved import judge_groups, judge_resolved
-from pytest_deploygate.checks.waf.section import Waf
 from pytest_deploygate.drills.judging import common_readings, counted, rerun, when
 from pytest_deploygate.drills.record import Evidence
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Shares, Verdict, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.waf.section import Waf
 
 _SHIPPED = "shipped"
 

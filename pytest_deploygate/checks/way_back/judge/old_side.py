@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.way_back.facts import OldSideSeen
-from pytest_deploygate.checks.way_back.section.fence import Fence
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.way_back.section.fence import Fence
 
 _NAMED = 4
 _STEP = (

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.way_back.section.rollback import Rollback
 
 _NAMED = 5
 
