@@ -81,7 +81,9 @@ def read_shard(
 
 def shared_by_hosts(config: pytest.Config, out: str) -> None:
     """Refuse workers on other hosts that would write their evidence where the controller does not see it."""
-    elsewhere = [spec for spec in getattr(config.option, "tx", None) or () if "popen" not in spec]
+    specs = getattr(config.option, "tx", None) or ()
+    # The first part is the kind of host, perhaps with a number before it: `2*popen//python=python3.12`.
+    elsewhere = [spec for spec in specs if spec.partition("//")[0].rpartition("*")[2] != "popen"]
     if elsewhere and not Path(out).is_absolute():
         raise pytest.UsageError(
             f"--tx {elsewhere[0]}: workers on other hosts write their evidence to the same folder as this process: name one "

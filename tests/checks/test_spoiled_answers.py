@@ -41,14 +41,13 @@ from pytest_deploygate.lab.services.monitoring_history import samples
 from pytest_deploygate.model import CannotTell, Judgement, Verdict
 
 LONG_S, APART_S = 900, 5
-BEGAN = time.time() - LONG_S
 HISTOGRAM = "http_request_duration_seconds"
 RULE = {"alert": "High", "expr": "queue > 50", "labels": {"severity": "critical"}}
 
 
-def metrics(at: float) -> dict[str, float]:
-    """What the application says at a moment: ten requests a second, all of them fast."""
-    requests = round(10 * (at - BEGAN))
+def metrics(since_s: float) -> dict[str, float]:
+    """What the application says so long after its start: ten requests a second, all of them fast."""
+    requests = round(10 * since_s)
     return {
         'requests_total{code="200"}': requests,
         'old_total{code="200"}': 0,
@@ -71,19 +70,22 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    began = time.time() - LONG_S
+
     def answer(_number: int, _at: float) -> Answer:
-        return Answer(body="".join(f"{name} {value:g}\n" for name, value in metrics(time.time()).items()))
+        said = metrics(time.time() - began)
+        return Answer(body="".join(f"{name} {value:g}\n" for name, value in said.items()))
 
     with slow_server.serving(answer) as exporter:
         target = f"127.0.0.1:{exporter.port}"
         here = {"job": "test", "instance": target}
-        times = [BEGAN + n for n in range(0, LONG_S, APART_S)]
+        times = [began + n for n in range(0, LONG_S, APART_S)]
         lines = samples("up", here, [(at, 1.0) for at in times])
-        for text in metrics(BEGAN):
+        for text in metrics(0):
             name, _, labels = text.partition("{")
             own = dict(pair.split("=") for pair in labels.rstrip("}").split(",") if pair)
             known = {k: v.strip('"') for k, v in own.items()} | here
-            lines += samples(name, known, [(at, metrics(at)[text]) for at in times])
+            lines += samples(name, known, [(at, metrics(at - began)[text]) for at in times])
         folder = tmp_path_factory.mktemp("prometheus")
         with (
             prometheus_server.running(folder, lines, [target], 1.0, [RULE]) as server,

@@ -38,7 +38,9 @@ OF_OTHERS = {
     "--cov": "pytest-cov",
     "--enable-feature": "Prometheus",
     "--git-dir": "git",
+    "--latency": "wrk2",
     "--rules.alert.resend-delay": "Prometheus",
+    "--schema-only": "pg_dump",
     "--deploygate-NAME": "stands for each option of the plugin",
 }
 PYTHON = re.compile(r"(@pytest\.|from \w|import \w|class \w+.*:$|def \w+\()", re.MULTILINE)
