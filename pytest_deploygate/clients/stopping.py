@@ -53,7 +53,8 @@ class Block:
 
     def check(self) -> None:
         """Raise Ended if the block must end. For loops, and for other threads than the one that began it."""
-        _shared.look()
+        if time.monotonic() - _shared.absent >= POLL_S:  # else the thread that looks has just done so
+            _shared.look()
         if self.ending is not None:
             self.told = self.told or threading.get_ident() == self.thread
             raise Ended(self.ending.how, str(self.ending))
@@ -81,6 +82,8 @@ class _Stopping:
         self.numbers = itertools.count()
         self.shields = 0
         self.before: Any = signal.SIG_DFL  # who handled the signal before us
+        self.woken: Any = signal.SIG_DFL
+        self.wakes = False  # the main thread can be woken in any block, as long as a stop file is looked for
         self.afresh()
 
     def afresh(self) -> None:
@@ -88,6 +91,7 @@ class _Stopping:
         self.guard = threading.RLock()
         self.wake = threading.Event()
         self.thread: threading.Thread | None = None
+        self.absent = 0.0  # when the stop file was last seen not to be there
         self.looked = time.monotonic()
 
     def watch(self) -> None:
@@ -112,6 +116,7 @@ class _Stopping:
         """Look for the stop file, and ask each block."""
         before, self.looked = self.looked, time.monotonic()
         said = stopped()
+        self.absent = 0.0 if said else self.looked
         for block in tuple(self.blocks):
             if said and block.ending is None:
                 # It was not there when we looked before: it may have been made as long ago.
@@ -130,13 +135,18 @@ class _Stopping:
         cut = {block.thread for block in untold}
         # A thread that began no block of its own works for the one of the main thread.
         own = {block.thread for block in blocks} | {main}
-        for number, (thread, _) in tuple(self.cuts.items()):
-            mine = thread in cut or (main in ending and thread not in own)
-            if mine and (found := self.cuts.pop(number, None)) is not None:
-                # One that takes its time must not keep the others waiting.
-                threading.Thread(target=_tried, args=(found[1],), daemon=True).start()
+        held = [
+            number
+            for number, (thread, _) in tuple(self.cuts.items())
+            if thread in cut or (main in ending and thread not in own)
+        ]
+        # The main thread first: what it waits for may end as soon as it is cut, and it would go on.
         if main is not None and any(block.thread == main for block in untold):
             signal.pthread_kill(main, _WAKE)
+        for number in held:
+            if (found := self.cuts.pop(number, None)) is not None:
+                # One that takes its time must not keep the others waiting.
+                threading.Thread(target=_tried, args=(found[1],), daemon=True).start()
 
     def ended(self) -> Ended:
         """Return why a block of this process ends."""
@@ -171,13 +181,24 @@ os.register_at_fork(after_in_child=_after_fork)
 def begin(file: Path | None, again: str = _AGAIN) -> None:
     """Say where the stop file of this process's run is, and let the signal make it. `again` is what to do after a stop."""
     _shared.file, _shared.again = file, again
+    _shared.absent = 0.0  # nothing begins while the file is there
     if threading.current_thread() is not threading.main_thread():
         return
+    if _shared.wakes != (file is not None):
+        _shared.wakes = file is not None
+        if _shared.wakes:
+            _shared.woken = signal.signal(_WAKE, _on_wake)
+        else:
+            signal.signal(_WAKE, _shared.woken)
     if file is not None:
         if (before := signal.signal(SIGNAL, _on_signal)) is not _on_signal:
             _shared.before = before
     elif signal.getsignal(SIGNAL) is _on_signal:
         signal.signal(SIGNAL, _shared.before)
+
+
+def _on_wake(_number: int, _frame: FrameType | None) -> None:
+    _shared.raise_now()
 
 
 def _on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -207,8 +228,8 @@ def stopped() -> str:
 def ending(look: Callable[[], Ended | None] | None = None) -> Iterator[Block]:
     """Run a block that can be ended: raises Ended in it. `look` is asked often, in another thread, whether it must end."""
     block = Block(look)
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(_WAKE, lambda _number, _frame: _shared.raise_now()) if main else None
+    alone = threading.current_thread() is threading.main_thread() and not _shared.wakes
+    before = signal.signal(_WAKE, _on_wake) if alone else None
     with _shared.guard:
         _shared.blocks.append(block)
     _shared.watch()
@@ -219,7 +240,7 @@ def ending(look: Callable[[], Ended | None] | None = None) -> Iterator[Block]:
         block.told = True
         with _shared.guard:
             _shared.blocks.remove(block)
-        if main:
+        if alone and not _shared.wakes:
             signal.signal(_WAKE, before)
 
 
