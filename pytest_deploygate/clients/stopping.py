@@ -218,8 +218,13 @@ def stopped() -> str:
     if file is None or not os.path.exists(file):  # noqa: PTH110 (twenty times a second)
         return ""
     words = ""
-    with contextlib.suppress(OSError, UnicodeError), file.open("rb") as opened:
-        words = " ".join(opened.read(_MOST_WORDS).decode(errors="replace").split())
+    with contextlib.suppress(OSError):
+        # No file object: the main thread may be woken between its opening and `with`, and Python would warn of it.
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            words = " ".join(os.read(descriptor, _MOST_WORDS).decode(errors="replace").split())
+        finally:
+            os.close(descriptor)
     by = f" ({words})" if words else ""
     return f"stopped by the stop file {file}{by}; {_shared.again}"
 

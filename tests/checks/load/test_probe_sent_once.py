@@ -5,6 +5,7 @@ libcurl sends a request again when a kept connection breaks before the answer be
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 import struct
 import sys
@@ -216,6 +217,9 @@ def test_what_is_open_beyond_the_limit_when_the_run_is_stopped_is_over_it() -> N
         found = send(load, "x", look=lambda _tally: next(stops))
     assert 0 < found.cut < 80
     assert found.whole.failures[OPEN] > 150
+    # Other tests may keep the machine busy; what is asked here is how those that were open are counted.
+    quick = dataclasses.replace(found.client, lag_p99_s=0.001, cpu_wait_share=0.0)
+    found = dataclasses.replace(found, client=quick)
     p99 = next(c for c in judge_load.latency_criteria(found, load) if c.quantile == 0.99)
     judged = judge_load.judge_latency(found, p99)
     assert judged.verdict is Verdict.FAIL, judged.reason
