@@ -52,7 +52,8 @@ def protect(
     The exit code is that of the run. 25: nobody was told. 4: the address or the token must be set right first.
 
     \b
-    deploygate protect --change CHG-1234 --environment production --github "$deployment_callback_url"
+    deploygate protect --change CHG-1234 \\
+      --environment production --github "$deployment_callback_url"
     deploygate protect --change CHG-1234 \\
       --gitlab "$CI_API_V4_URL/projects/$CI_PROJECT_ID/deployments/42/approval"
     """
