@@ -25,7 +25,7 @@ _taken: list[str] = []
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Keep two other plugins apart: pytest-ansible and the pytest plugin of testinfra both have `--ansible-inventory`.
 
-    We use testinfra as a library, so we bring it where pytest-ansible is. Nobody needs its plugin there. Ours is asked
+    Where both are installed, people's tests of hosts run through ours, and nobody needs testinfra's plugin. Ours is asked
     when it is loaded. From pytest 9 on, pytest ends at the second of the two: ours must be before it (`-p deploygate`).
     """
     if importlib.util.find_spec("pytest_ansible") is None or pluginmanager.is_blocked("pytest-ansible"):

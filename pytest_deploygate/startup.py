@@ -75,7 +75,8 @@ def first() -> list[str]:
     pytest-ansible and the plugin of testinfra both have the option `--ansible-inventory`. pytest loads them in the order
     of a folder, and ends at the second one. Ours keeps them apart if it is loaded before that.
     """
-    return [] if importlib.util.find_spec("pytest_ansible") is None else ["-p", "deploygate"]
+    both = all(importlib.util.find_spec(name) for name in ("pytest_ansible", "testinfra"))
+    return ["-p", "deploygate"] if both else []
 
 
 def _rewrites(finder: object) -> bool:

@@ -19,7 +19,8 @@ class Schedule(Section):
     systemd_timer: str | None = Field(default=None, description="systemd timer unit")
     pg_cron: str | None = Field(default=None, description="pg_cron job name")
     host: str = Field(
-        default="local://", description="testinfra host where the crontab or timer is, e.g. ssh://backup1"
+        default="local://",
+        description="connection of the host where the crontab or timer is, e.g. ssh://backup1",
     )
 
     @model_validator(mode="after")

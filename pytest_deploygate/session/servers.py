@@ -15,7 +15,7 @@ import pytest
 from pytest_deploygate.checks.hosts.section import Host, Hosts
 from pytest_deploygate.inventory import sections
 from pytest_deploygate.lazy import dataclass
-from pytest_deploygate.model import Judgement, Reading, Verdict
+from pytest_deploygate.model import CannotTell, Judgement, Reading, Verdict
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.session.gate import GATE
 from pytest_deploygate.session.settings import SETTINGS
@@ -35,7 +35,12 @@ def _testinfra_host(request: pytest.FixtureRequest) -> Any:
     """Connect to one server; raises CannotTell if that is not possible."""
     if not isinstance(request.param, Host):
         return request.param  # of a module with `testinfra_hosts`
-    from pytest_deploygate.clients.host.machine import machine  # noqa: PLC0415 (only tests with `host` need testinfra)
+    try:
+        from pytest_deploygate.clients.host.machine import machine  # noqa: PLC0415 (only tests with `host` need testinfra)
+    except ImportError:
+        raise CannotTell(
+            "the fixture `host` needs testinfra, which is not installed here: pip install 'pytest-deploygate[testinfra]'"
+        ) from None
 
     server, hosts = request.param, _section(request.config)
     limit_s = hosts.timeout.total_seconds() if hosts else 0.0

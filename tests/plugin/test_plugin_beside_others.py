@@ -113,6 +113,12 @@ def test_pytest_ansible_and_testinfra_in_any_order(ordered, project, order):
     assert first or code == 21
 
 
+@pytest.mark.parametrize("order", list(itertools.permutations(("ansible", "pytest-deploygate"))))
+def test_pytest_ansible_without_testinfra_needs_nothing(ordered, project, order):
+    code, text = ordered(order, "-p", "no:pytest11.testinfra")
+    assert (code, project.verdict("b.migrations")) == (21, "pass"), text
+
+
 def test_without_a_terminal_a_run_is_decided(beside):
     ran = beside.run_process("-p", "no:terminal", "--inventory", "prod", "-m", "phase2", gate=False)
     assert ran.code == 21, ran.text

@@ -225,6 +225,19 @@ def test_without_testinfras_plugin(serving):
     assert serving.verdict("b.migrations") == "pass"
 
 
+def test_without_testinfra_itself(serving, tmp_path):
+    (tmp_path / "testinfra").mkdir()
+    (tmp_path / "testinfra" / "__init__.py").write_text("raise ImportError")
+    serving.suite(BOUND)
+    words = ("--inventory", "prod", "-m", "phase2", "-p", "no:pytest11.testinfra")
+    serving.start(*words, PYTHONPATH=str(tmp_path)).communicate(timeout=60)
+    assert serving.verdict("b.migrations") == "inconclusive"
+    reason = serving.reason("b.migrations")
+    assert (
+        "needs testinfra, which is not installed here: pip install 'pytest-deploygate[testinfra]'" in reason
+    )
+
+
 def test_workers_take_what_the_controller_listed(project, tmp_path):
     """An inventory that is another one each time it is asked: under pytest-xdist all processes must have the same tests."""
     pytest.importorskip("ansible", reason="needs ansible-core")

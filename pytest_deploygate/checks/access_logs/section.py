@@ -96,7 +96,7 @@ class Hop(Section):
     )
     connection: Text | None = Field(
         default=None,
-        description="testinfra host instead of `hosts`, for example `ssh://deploy@web1.example.com`",
+        description="connection instead of `hosts`, for example `ssh://deploy@web1.example.com`",
     )
     run_as: str | None = Field(
         default=None, description="OS user to read the log as, with `connection`; with runuser or `sudo -n`"

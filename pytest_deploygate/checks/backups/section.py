@@ -35,7 +35,7 @@ class Scratch(Section):
 
     folder: FilePath = Field(description="folder in which the drill creates and removes a folder of its own")
     host: str = Field(
-        default="local://", description="testinfra host, e.g. ssh://restore1.example.com; left out: this one"
+        default="local://", description="connection, e.g. ssh://restore1.example.com; left out: this one"
     )
     user: OptionalText = Field(
         default=None,
@@ -90,7 +90,8 @@ class Backup(Section):
         description="command that fetches a WAL segment, as in postgresql.conf; left out: the tool's own",
     )
     host: str = Field(
-        default="local://", description="testinfra host that the tool runs on, e.g. ssh://backup1.example.com"
+        default="local://",
+        description="connection of the host that the tool runs on, e.g. ssh://backup1.example.com",
     )
     user: OptionalText = Field(
         default=None,

@@ -21,7 +21,7 @@ from pytest_deploygate.problems import nearest
 
 #: Connections over which a password can be given to sudo.
 _WITH_SUDO = ("ssh://", "local://")
-#: testinfra's kinds of connection.
+#: Kinds of connection, by testinfra's names.
 _KINDS = (
     "ansible", "chroot", "docker", "kubectl", "local", "lxc", "openshift", "paramiko", "podman", "safe-ssh", "salt", "ssh",
     "winrm",
@@ -37,7 +37,7 @@ class Host(Section):
 
     name: str = Field(description="name used in findings")
     connection: Text = Field(
-        description="testinfra host, for example `ssh://deploy@db1.example.com` or `local://`"
+        description="connection, for example `ssh://deploy@db1.example.com` or `local://`"
     )
     roles: list[str] = Field(default=[], description="what it is for, for example `[database]`")
     failure_domain: str | None = Field(

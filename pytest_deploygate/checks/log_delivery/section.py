@@ -82,7 +82,7 @@ class Aggregator(Section):
     )
     connection: Text | None = Field(
         default=None,
-        description="testinfra host instead of `host`, for example `ssh://deploy@logs.example.com`",
+        description="connection instead of `host`, for example `ssh://deploy@logs.example.com`",
     )
     run_as: str | None = Field(
         default=None, description="OS user to read the file as, with `connection`; with runuser or `sudo -n`"

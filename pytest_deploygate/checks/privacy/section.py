@@ -102,7 +102,7 @@ class AgedFiles(Section):
         default=timedelta(days=1),
         description="how much older a file may be",
     )
-    host: str = Field(default="local://", description="testinfra host, e.g. ssh://web1")
+    host: str = Field(default="local://", description="connection, e.g. ssh://web1")
 
 
 class Retained(Section):
@@ -172,7 +172,7 @@ class LogFile(Section):
     path: FilePath = Field(
         description="the file with those rotated away from it, or a folder of logs, on the host; compressed ones too"
     )
-    host: str = Field(default="local://", description="testinfra host, e.g. ssh://web1")
+    host: str = Field(default="local://", description="connection, e.g. ssh://web1")
 
 
 class SearchedRedis(Redis):

@@ -94,7 +94,7 @@ class Place(Section):
     )
     host: Text = Field(
         default="local://",
-        description="testinfra host of `unit`, `process`, `command` and `kafka`, for example ssh://old1",
+        description="connection of the host for `unit`, `process`, `command` and `kafka`, for example ssh://old1",
     )
     query: str | None = Field(
         default=None,

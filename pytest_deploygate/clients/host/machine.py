@@ -6,6 +6,7 @@ may not be entered, or an error that the test caught makes `assert not …` true
 
 from __future__ import annotations
 
+import copy
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import testinfra.host
 from testinfra.backend.base import CommandResult
 
-from pytest_deploygate.clients.host import becoming, containers, shell
+from pytest_deploygate.clients.host import becoming, containers, shell, through_testinfra
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import Secret, redact
@@ -70,12 +71,18 @@ def machine(name: str, within_s: float, run_as: str | None = None, password: Sec
     """
     place = name.partition("?")[0]
     with shell.accessing(place):
-        own = shell.bounded(shell.backend(name), within_s, becoming.given(password))
-    run_there, told = own.run, list[Asked]()
+        own = copy.copy(through_testinfra.backend(name))
+    told = list[Asked]()
 
-    def answered(command: str, *arguments: str, **options: Any) -> Any:
+    def run_there(command: str, *arguments: str) -> CommandResult:
+        line = own.get_command(command, *arguments)
+        done = shell.run_on(name, line, within_s, becoming.given(password))
+        # Not `backend.result`, which logs the output: what a host prints may be a secret.
+        return CommandResult(own, done.code, line.encode(), done.output, done.errors)
+
+    def answered(command: str, *arguments: str) -> CommandResult:
         with shell.accessing(place):
-            done = run_there(command, *arguments, **options)
+            done = run_there(command, *arguments)
         errors = " ".join(shell.text(done.stderr_bytes).split()) if done.rc else ""
         if failure := containers.why_not_asked(name, errors):
             raise CannotTell(f"{place}: {failure.said}")
@@ -83,12 +90,12 @@ def machine(name: str, within_s: float, run_as: str | None = None, password: Sec
             raise CannotTell(f"{place}: {why}")
         return done
 
-    def run(command: str, *arguments: str, **options: Any) -> Any:
+    def run(command: str, *arguments: str, **_options: Any) -> Any:
         line = own.quote(command, *arguments)
         asked = Asked(redact(line), "no answer")
         told.append(asked)
         try:
-            done = answered(command, *arguments, **options)
+            done = answered(command, *arguments)
             asked.ended, asked.failed = f"exit code {done.rc}", done.rc != 0
             asked.doubt = _doubt(line, done.rc) or _hidden(_words(line), done.rc)
         except CannotTell as error:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import functools
-import os
 import re
-import subprocess
+import shlex
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
-import testinfra
-from testinfra.backend.base import CommandResult
-
-from pytest_deploygate.clients import reach, stopping
-from pytest_deploygate.clients.host import session, ssh, tied
+from pytest_deploygate.clients import reach
+from pytest_deploygate.clients.host import connection, ssh, tied
+from pytest_deploygate.clients.host.running import Done, run_here
 from pytest_deploygate.model import CannotTell, NotReached
 from pytest_deploygate.redaction import redact
 
@@ -66,67 +62,26 @@ def unit_span(text: str) -> timedelta:
 _NOT_LET_IN = re.compile(
     r"Permission denied \(|Host key verification failed|Too many authentication failures|No such identity"
 )
-_SAID = re.compile(r"_stderr=b['\"](.*?)['\"]\)")
 
 
-@functools.cache
-def backend(name: str) -> Any:
-    """Return the testinfra backend of a host, the same one each time."""
-    if name.startswith("ansible://"):
+def run_on(name: str, command: str, within_s: float, given: bytes = b"", *, held: bool = False) -> Done:
+    """Run a command on a host, as `run_here` does. Each connection raises errors of its own: call it within `accessing`."""
+    to = connection.address(name)
+    if to.kind == "ansible":
         from pytest_deploygate.clients.host import through_ansible  # noqa: PLC0415 (for hosts that need it)
 
-        return through_ansible.backend(name)
-    return testinfra.get_host(name, **(ssh.options(name) if name.startswith("ssh://") else {})).backend
+        line = through_ansible.line(to, command)
+        return through_ansible.read(run_here(line, within_s, given))
+    if to.kind in connection.BY_TESTINFRA:
+        from pytest_deploygate.clients.host import through_testinfra  # noqa: PLC0415 (for hosts that need it)
 
-
-def bounded(backend: Any, within_s: float, given: bytes = b"", *, held: bool = False) -> Any:
-    """Return a testinfra backend with a time limit; it has none, and a command that never ends would hang us.
-
-    `given` is what commands read from their standard input, which is then at its end, or stays open while it is `held`.
-    """
-
-    def run_local(command: str, *arguments: str) -> Any:
-        stopping.may_begin()
-        line = own.encode(own.quote(command, *arguments))
-        with (
-            _input(given, held=held) as read,
-            subprocess.Popen(
-                ["/bin/sh", "-c", line],
-                stdin=read,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            ) as process,
-            stopping.cutting(lambda: session.kill(process.pid)),
-        ):
-            try:
-                out, err = process.communicate(timeout=within_s)
-            except subprocess.TimeoutExpired:
-                session.kill(process.pid)
-                raise TimeoutError(f"the command did not end within {within_s:g} s") from None
-        # Not `backend.result`, which logs the output: what a host prints may be a secret.
-        return CommandResult(own, process.returncode, line, out, err)
-
-    own = copy.copy(backend)
-    own.run_local = run_local
-    return own
-
-
-@contextlib.contextmanager
-def _input(given: bytes, *, held: bool) -> Iterator[int]:
-    """Yield a descriptor from which a process reads what is given, and then waits for as long as it is held."""
-    if not given and not held:
-        yield subprocess.DEVNULL
-        return
-    with contextlib.ExitStack() as closing:
-        read, write = os.pipe()
-        closing.callback(os.close, read)
-        os.write(write, given)  # a password: less than a pipe holds
-        if held:
-            closing.callback(os.close, write)
-        else:
-            os.close(write)
-        yield read
+        return through_testinfra.run(
+            name, command, functools.partial(run_here, within_s=within_s, given=given)
+        )
+    done = run_here(connection.line(name, command), within_s, given, held=held)
+    if to.kind == "ssh" and done.code == ssh.FAILED:
+        raise ConnectionError(text(done.errors).strip())
+    return done
 
 
 @contextlib.contextmanager
@@ -141,9 +96,7 @@ def accessing(place: str) -> Iterator[None]:
     except CannotTell:
         raise
     except Exception as error:  # each backend raises its own
-        # testinfra puts the whole result of ssh into its error; the message of ssh is enough.
-        said = _SAID.search(str(error))
-        words = said[1].replace("\\r", "").replace("\\n", " ").strip() if said else str(error)
+        words = " ".join(str(error).split())
         if reach.no_answer_in(words):
             reach.silent(place, redact(words))
         ours = reach.why_ours_in(words) or reach.no_answer_in(words) or _NOT_LET_IN.search(words)
@@ -151,13 +104,18 @@ def accessing(place: str) -> Iterator[None]:
         raise kind(f"{place} cannot be accessed: {redact(words) or type(error).__name__}") from error
 
 
+def quoted(command: str, *arguments: str) -> str:
+    """Return a command with each `%s` replaced by a quoted argument; as it is if there are none."""
+    return command % tuple(map(shlex.quote, arguments)) if arguments else command
+
+
 def text(output: bytes) -> str:
-    """Decode what a host printed. testinfra would ask the host for its encoding, and fail for other bytes."""
+    """Decode what a host printed; bytes that are no UTF-8 are replaced."""
     return output.decode(errors="replace")
 
 
 def shell(name: str, within_s: float = WITHIN_S, given: bytes = b"", *, is_tied: bool = False) -> Shell:
-    """Return a function that runs commands on a testinfra host; every error of the connection becomes CannotTell.
+    """Return a function that runs commands on a host; every error of the connection becomes CannotTell.
 
     A command that takes longer than `within_s` seconds is ended. It is NotReached if our own side is the cause: the name, the route, our login, or nothing answers. A host that was silent
     before in this run is not waited for again. `given` is the standard input of each command.
@@ -168,9 +126,10 @@ def shell(name: str, within_s: float = WITHIN_S, given: bytes = b"", *, is_tied:
 
     def run(command: str, *arguments: str) -> tuple[int, str, str]:
         with accessing(place):
-            own = bounded(backend(name), within_s, given, held=tied.is_held(name))
-            line = own.quote(command, *arguments)
-            done = own.run(line if is_tied else tied.script(name, line))
-        return int(done.rc), text(done.stdout_bytes), redact(" ".join(text(done.stderr_bytes).split()))
+            line = quoted(command, *arguments)
+            script = line if is_tied else tied.script(name, line)
+            script = connection.as_user(name, script)
+            done = run_on(name, script, within_s, given, held=tied.is_held(name))
+        return done.code, text(done.output), redact(" ".join(text(done.errors).split()))
 
     return run

@@ -1,4 +1,4 @@
-"""Options of testinfra's ssh backend: one connection for all commands on a host, and none that hangs forever.
+"""Arguments of ssh: one connection for all commands on a host, and none that hangs forever.
 
 Without a shared connection each command logs in again, which takes 0.2 s or more; a restore drill has some forty. The
 connections are closed with the process, or half a minute after the last command if it was killed. Source: ssh_config(5).
@@ -20,8 +20,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from pytest_deploygate.files import sha256
 
+#: The exit code of ssh itself; all others are the command's. Source: ssh(1).
+FAILED = 255
 #: A host that is silent for 15 s is considered down; ssh then exits with 255.
-_ALIVE = "-o BatchMode=yes -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
+_ALIVE = ("-o", "BatchMode=yes", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3")
 _KEEP_S = 30
 #: Each open connection is a process. Beyond this number they end sooner, so that a large fleet does not fill our memory.
 _MANY = 100
@@ -33,18 +35,24 @@ _HELLO, _VERSION, _TERMINATE = 1, 4, 0x10000005
 _LONGEST_FOLDER = 72
 
 
-def options(host: str) -> dict[str, object]:
-    """Return the arguments that testinfra's `get_host` takes for an ssh host; other options use another connection.
+def arguments(host: str, keep_s: str = "") -> list[str]:
+    """Return the arguments of ssh(1) for a host's shared connection, which is kept for `keep_s` seconds; "0" shares none.
 
-    `?ssh_extra_args=-J%20bastion` in the host's name adds arguments of ssh(1), which testinfra has no parameter for.
+    `?ssh_extra_args=-J%20bastion` in the host's name adds further ones. Of two values of an option ssh takes the first.
     """
-    arguments = " ".join(filter(None, (_ALIVE, shlex.join(_extra(host)))))
+    words = [*_ALIVE, *_extra(host)]
     folder = _folder()
-    if folder is None:
-        return {"ssh_extra_args": arguments}
-    name = sha256(host.encode())[:16]
-    keep_s = _KEEP_S if next(_numbers) < _MANY else _KEEP_OF_MANY_S
-    return {"ssh_extra_args": arguments, "controlpath": str(folder / name), "controlpersist": keep_s}
+    if folder is None or keep_s == "0":
+        return words
+    path = folder / sha256(host.encode())[:16]
+    persist = f"ControlPersist={keep_s or _kept(host)}s"
+    return [*words, "-o", "ControlMaster=auto", "-o", persist, "-o", f"ControlPath={path}"]
+
+
+@functools.cache
+def _kept(_host: str) -> int:
+    """Return how long a host's connection is kept after its last command, in seconds."""
+    return _KEEP_S if next(_numbers) < _MANY else _KEEP_OF_MANY_S
 
 
 def _extra(host: str) -> list[str]:

@@ -1,21 +1,19 @@
 """Hosts that only Ansible reaches: each command is one of Ansible's.
 
-testinfra would translate some hosts to connections of its own. Ours does that better (`checks.hosts.listing`): variables
-count before the environment, and no password is an argument of sshpass.
+Those that ssh reaches as well were translated before (`checks.hosts.listing`).
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
-from testinfra.backend import parse_hostspec
-from testinfra.backend.ansible import AnsibleBackend
-
+from pytest_deploygate.clients.host.connection import Address
+from pytest_deploygate.clients.host.running import Done
 from pytest_deploygate.model import CannotTell
 
 #: The first line of what Ansible prints for a command: `db1 | CHANGED | rc=0 >>`.
@@ -27,31 +25,26 @@ _ENVIRONMENT = (
 )
 
 
-class Raw(AnsibleBackend):  # type: ignore[misc]  # testinfra has no types
-    """Runs each command with Ansible's `raw` module, which needs no Python on the host."""
-
-    def run(self, command: str, *arguments: str, **_: Any) -> Any:
-        """Run a command. Raises RuntimeError with what Ansible said if the host was not reached."""
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-        program = shutil.which("ansible", path=path)
-        if program is None:
-            raise CannotTell(
-                "it is reached through Ansible, which is not installed here: pip install 'pytest-deploygate[ansible]'"
-            )
-        line = self.get_command(command, *arguments)
-        source = ["-i", self.ansible_inventory] if self.ansible_inventory else []
-        words = [program, *source, self.host, "-m", "ansible.builtin.raw", "-a", line]
-        done = self.run_local(f"{_ENVIRONMENT} {' '.join(['%s'] * len(words))}", *words)
-        head = _HEAD.search(done.stdout_bytes)
-        if head is None:
-            said = done.stdout_bytes.decode(errors="replace") + done.stderr_bytes.decode(errors="replace")
-            found = _NOT_RUN.search(said)
-            errors = re.search(r"\[?ERROR\]?!?:? (.+)", said)
-            raise RuntimeError(found[1] if found else errors[1] if errors else said.strip() or "no answer")
-        return self.result(int(head[1]), self.encode(line), done.stdout_bytes[head.end() :], b"")
+def line(to: Address, command: str) -> str:
+    """Return the line that runs a command with Ansible's `raw` module, which needs no Python on the host."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    program = shutil.which("ansible", path=path)
+    if program is None:
+        raise CannotTell(
+            "it is reached through Ansible, which is not installed here: pip install 'pytest-deploygate[ansible]'"
+        )
+    source = to.option("ansible_inventory")
+    inventory = ["-i", source] if source else []
+    words = [program, *inventory, to.host, "-m", "ansible.builtin.raw", "-a", command]
+    return f"{_ENVIRONMENT} {shlex.join(words)}"
 
 
-def backend(name: str) -> Any:
-    """Return the testinfra backend for `ansible://HOST?ansible_inventory=FILE`."""
-    host, options = parse_hostspec(name)
-    return Raw(host, **{key: value for key, value in options.items() if key != "connection"})
+def read(done: Done) -> Done:
+    """Read what Ansible printed. Raises RuntimeError with what it said if the host was not reached."""
+    head = _HEAD.search(done.output)
+    if head is None:
+        said = done.output.decode(errors="replace") + done.errors.decode(errors="replace")
+        found = _NOT_RUN.search(said)
+        errors = re.search(r"\[?ERROR\]?!?:? (.+)", said)
+        raise RuntimeError(found[1] if found else errors[1] if errors else said.strip() or "no answer")
+    return Done(int(head[1]), done.output[head.end() :], b"")

@@ -1,4 +1,4 @@
-"""testinfra's other ways to a host: a container of podman with busybox alone in it, and what Ansible reaches itself."""
+"""Other ways to a host than ssh: a container of podman with busybox alone in it, and what Ansible reaches itself."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_kubectl_without_a_cluster(monkeypatch, tmp_path):
 _EXEC = {
     "docker": '[ "$1 $2 $3 $4 $5 $6" = "exec -u app web1 /bin/sh -c" ] && [ $# = 7 ] && exec /bin/sh -c "$7"',
     "kubectl": (
-        '[ "$1 $2 $3 $4 $5 $6 $7 $8 $9" = "-n shop -c app exec web-0 -- /bin/sh -c" ] && [ $# = 10 ] && '
+        '[ "$1 $2 $3 $4 $5 $6 $7 $8 $9" = "-n shop exec web-0 -c app -- /bin/sh -c" ] && [ $# = 10 ] && '
         'echo "Defaulted container" >&2 && exec /bin/sh -c "${10}"'
     ),
 }

@@ -1,6 +1,6 @@
-"""How testinfra reaches a host that Ansible's variables describe. Variables count before ansible.cfg, as for Ansible.
+"""How we reach a host that Ansible's variables describe. Variables count before ansible.cfg, as for Ansible.
 
-What testinfra's own connections cannot do (passwords of SSH, other ways to become a user, other kinds of connection) is
+What our own connections cannot do (passwords of SSH, other ways to become a user, other kinds of connection) is
 left to Ansible: `ansible://`, which is slower.
 """
 

@@ -1,6 +1,6 @@
 """Schedules of recurring jobs and their last runs: crontab, systemd, pg_cron, pgBackRest, status file.
 
-Files are read and commands run on the schedule's host through testinfra. What could not be read is a `problem`;
+Files are read and commands run on the schedule's host. What could not be read is a `problem`;
 what does not exist has `found` = false. The judge distinguishes the two.
 """
 

@@ -68,7 +68,8 @@ class Migrations(Section):
         "`migrate … version`; it decides",
     )
     status_host: str = Field(
-        default="local://", description="testinfra host on which `status` runs, e.g. ssh://app1.example.com"
+        default="local://",
+        description="connection of the host on which `status` runs, e.g. ssh://app1.example.com",
     )
 
     query: str | None = Field(

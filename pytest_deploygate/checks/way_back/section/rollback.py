@@ -26,7 +26,7 @@ class Verification(Section):
         default=None, description="command that exits with 0 once the step has taken effect"
     )
     host: str = Field(
-        default="local://", description="testinfra host where the command runs, e.g. ssh://app1"
+        default="local://", description="connection of the host where the command runs, e.g. ssh://app1"
     )
     health: HealthCheck | None = Field(default=None, description="health check that must pass")
     items: list[str] | None = Field(
@@ -92,7 +92,7 @@ class Step(Section):
         default=None, description="command that shows what `run` would do, and changes nothing"
     )
     host: str = Field(
-        default="local://", description="testinfra host where the commands run, e.g. ssh://app1"
+        default="local://", description="connection of the host where the commands run, e.g. ssh://app1"
     )
     dns: DnsSwitch | None = Field(default=None, description="switch a record set back")
     haproxy: Haproxy | None = Field(default=None, description="switch servers of a backend")

@@ -34,7 +34,7 @@ class DatabaseRestore(Section):
     stop: str = Field(description="command that stops the server, e.g. systemctl stop postgresql@15-main")
     start: str = Field(description="command that starts it")
     host: str = Field(
-        default="local://", description="testinfra host of the primary, e.g. ssh://db1.example.com"
+        default="local://", description="connection of the host of the primary, e.g. ssh://db1.example.com"
     )
     user: OptionalText = Field(
         default=None, description="OS user that the server runs as, not root; left out: `backup.user`"
@@ -131,7 +131,7 @@ class Redeploy(Section):
     hosts: list[str] = Field(
         default=["local://"],
         min_length=1,
-        description="testinfra hosts; if one fails, the rest stay as they are",
+        description="connections; if one fails, the rest stay as they are",
     )
 
     @model_validator(mode="after")
@@ -154,6 +154,4 @@ class MaintenancePage(HttpAccess):
     )
     contains: Texts = Field(default=[], description="text that the page contains, or a list of such texts")
     timeout: Duration = Field(default=timedelta(seconds=5), description="time limit of an answer")
-    hosts: list[str] = Field(
-        default=["local://"], min_length=1, description="testinfra hosts of the web servers"
-    )
+    hosts: list[str] = Field(default=["local://"], min_length=1, description="connections of the web servers")
