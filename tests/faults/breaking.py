@@ -333,8 +333,11 @@ def changes_exactly_what_it_declares(
         for fault in broken:
             faults.put_in(lab, fault, also=True)
         apart = bool((APART.keys() | DRILLED) & declared.keys())
+        drills = DRILLED & declared.keys()
+        if "crit.data-loss" in item_ids(scopes, CHECKLIST):  # it looks in a restored backup
+            drills |= {"db.restore"}
         with records_kept(lab):
-            code, items = run_gate(scopes, *options, drills=DRILLED & declared.keys(), apart=apart)
+            code, items = run_gate(scopes, *options, drills=drills, apart=apart)
         if not apart:
             items = {i: item for i, item in items.items() if i not in APART}
     finally:

@@ -439,13 +439,27 @@ def test_answers_within_the_inventorys_limits_are_no_harm():
     answers = OwnAnswers(Bounds(), allowed_s=2.0)
     for number in range(10):
         answers.add(number / 100, 0.005, wrong=False)
-    for number in range(300):
+    for number in range(500):
         answers.add(0.1 + number / 100, 1.9, wrong=False)
-    assert answers.suffers(3.1, 5) == ""
-    for number in range(300):
-        answers.add(3.1 + number / 100, 2.1, wrong=False)
-    assert "300 of its last 300 answers took over 2000 ms" in answers.suffers(6.1, 5)
-    answers.forget(6.1)
+    assert answers.suffers(5.1, 5) == ""
+    for number in range(500):
+        answers.add(5.1 + number / 100, 2.1, wrong=False)
+    assert "500 of its last 500 answers took over 2000 ms" in answers.suffers(10.1, 5)
+    answers.forget(10.1)
     for _ in range(20):
-        answers.add(6.2, 2.1, wrong=False)
-    assert answers.suffers(6.2, 5) == "", "this client stood still a moment ago"
+        answers.add(10.2, 2.1, wrong=False)
+    assert answers.suffers(10.2, 5) == "", "this client stood still a moment ago"
+
+
+def test_a_stall_of_two_seconds_is_no_harm():
+    """100 requests per second: those of the stall are answered at its end, and the queue behind them is gone in a second."""
+    answers = OwnAnswers(Bounds(), allowed_s=0.5)
+    for number in range(500):
+        answers.add(number / 100, 0.002, wrong=False)
+    for number in range(300):
+        at_s = max(7.0 + number / 300, 5.0 + number / 100)
+        answers.add(at_s, at_s - (5.0 + number / 100) + 0.002, wrong=False)
+        assert answers.suffers(at_s, 200 - min(number, 200)) == ""
+    for number in range(300):
+        answers.add(8.0 + number / 100, 0.002, wrong=False)
+        assert answers.suffers(8.0 + number / 100, 1) == ""

@@ -12,8 +12,11 @@ from pytest_deploygate.judging.spending import Baseline, Bounds, Harm, middle
 
 #: So many answers show what the service is like: they come before the load can have done anything.
 _FIRST = 10
-#: Later ones are looked at over this time, so that a short pause of the service ends nothing; so many at least.
-_WINDOW_S, _LEAST = 3.0, 5
+#: Later ones are looked at over this time, so many at least. A stall of 2 s (a garbage collection) with the requests that
+#: queued behind it is less than half of it: that is the finding of a percentile, and ends nothing.
+_WINDOW_S, _LEAST = 5.0, 5
+#: With no answer at all it is not waited that long.
+_SILENT_S = 3.0
 
 
 class OwnAnswers:
@@ -61,7 +64,7 @@ class OwnAnswers:
         if self._harm is None:
             return ""
         usual = f"{self._harm.before.median_s * 1000:.3g} ms were usual when the load began"
-        if open_now and (silent_s := now_s - self._answered_s) > self._harm.longest_s:
+        if open_now and (silent_s := now_s - self._answered_s) > max(_SILENT_S, self._harm.longest_s):
             return f"the service suffers: {open_now} requests are open and none was answered for {silent_s:.1f} s; {usual}"
         while self._recent and self._recent[0][0] < now_s - _WINDOW_S:
             self._slow -= self._recent.popleft()[1]
