@@ -3,6 +3,7 @@
 Run as `python -m pytest_deploygate.lab.portal FOLDER`, where FOLDER is the lab's. Both applications answer on `/`, on
 `/slow?ms=N` after so long, on `/fail` with 500, and on `/metrics` with their counters in Prometheus' text format. The
 visitors come through the load balancer, a few each second, unless there is a file `nobody-visits` in the portal's folder.
+While there is a file `old-address`, others come to the old application.
 """
 
 from __future__ import annotations
@@ -94,17 +95,15 @@ class Application:
         return web.Response(text="\n".join([*lines, ""]))
 
 
-async def _visit(lab: Lab) -> None:
-    """Ask for the first page, again and again; what a visitor gets is the balancer's business."""
-    nobody = service.where(lab) / service.NOBODY_VISITS
-    address = f"http://{HOST}:{lab.ports[service.BALANCER]}/"
+async def _visit(port: int, may_come: Callable[[], bool]) -> None:
+    """Ask for the first page, again and again; what a visitor gets is the server's business."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
-        for number in itertools.count(1):
-            if not nobody.exists():
+        while True:
+            if may_come():
                 with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                    async with session.get(address) as answer:
+                    async with session.get(f"http://{HOST}:{port}/") as answer:
                         await answer.read()
-            await asyncio.sleep(1 / PER_SECOND if number else 0)
+            await asyncio.sleep(1 / PER_SECOND)
 
 
 async def _serve(lab: Lab) -> None:
@@ -112,7 +111,11 @@ async def _serve(lab: Lab) -> None:
         runner = web.AppRunner(Application().served(), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, HOST, lab.ports[name]).start()
-    await _visit(lab)
+    nobody, old = (service.where(lab) / name for name in (service.NOBODY_VISITS, service.OLD_ADDRESS))
+    await asyncio.gather(
+        _visit(lab.ports[service.BALANCER], lambda: not nobody.exists()),
+        _visit(lab.ports[service.OLD], old.exists),
+    )
 
 
 if __name__ == "__main__":

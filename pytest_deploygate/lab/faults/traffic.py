@@ -12,6 +12,7 @@ NEEDS = (portal.NEW, portal.BALANCER)
 
 def _visit_the_old_side(lab: Lab) -> None:
     portal.disturb(lab)
+    portal.some_keep_the_old_address(lab)
     portal.send(lab, portal.OLD, "/", 60)
     portal.await_value(lab, 'http_requests_total{job="portal-old"}', 60)
 
@@ -25,7 +26,7 @@ def _go_away(lab: Lab) -> None:
 
 OLD_SIDE = Fault(
     "traffic-on-the-old-side",
-    "a client that keeps the old address sends sixty requests to the old portal",
+    "clients that keep the old address send sixty requests to the old portal, and five each second",
     {"golive.traffic": "fail"},
     _visit_the_old_side,
     portal.as_before,

@@ -30,7 +30,7 @@ from pytest_deploygate.lab.supervisor import Program
 
 NEW, OLD, BALANCER = "portal", "portal-old", "portal-balancer"
 _STATS = "portal-balancer-metrics"
-NOBODY_VISITS = "nobody-visits"
+NOBODY_VISITS, OLD_ADDRESS = "nobody-visits", "old-address"
 _SINCE, _REWRITTEN = "disturbed-since", "orders-rewritten"
 _HAPROXY = """global
     maxconn 500
@@ -207,7 +207,8 @@ def disturb(lab: Lab, ago_s: float = 0.0) -> None:
 
 def as_before(lab: Lab, slower: Mapping[str, int] | None = None) -> None:
     """Let visitors come, start everything anew, and replace in Prometheus what was there since `disturb`."""
-    (where(lab) / NOBODY_VISITS).unlink(missing_ok=True)
+    for name in (NOBODY_VISITS, OLD_ADDRESS):
+        (where(lab) / name).unlink(missing_ok=True)
     since = where(lab) / _SINCE
     if not since.exists():
         return
@@ -246,6 +247,11 @@ def _orders(lab: Lab, start_s: float, end_s: float, value: Callable[[float], flo
 def nobody_visits(lab: Lab) -> None:
     """Send the visitors away."""
     nodes.put(lab, where(lab) / NOBODY_VISITS, "")
+
+
+def some_keep_the_old_address(lab: Lab) -> None:
+    """Let as many visitors come to the old portal, until `as_before`."""
+    nodes.put(lab, where(lab) / OLD_ADDRESS, "")
 
 
 def send(lab: Lab, port: str, path: str, number: int, *, at_once: int = 20) -> None:
