@@ -57,10 +57,11 @@ def weakenings(checklist: Checklist, shipped: Checklist) -> list[Weakening]:
 
     A checklist that shares no id with the shipped one is independent: only what it borrows can be weaker.
     """
+    lines = _lines(checklist)
     found = [
         Weakening(text, (mine.id,))
         for known in shipped.items
-        for mine in _lines(checklist, known)
+        for mine in lines.get(known.id, ())
         for text in _weaker(mine, known)
     ]
     return [*found, *_without_items(checklist, shipped), *_weaker_phases(checklist, shipped)]
@@ -83,7 +84,8 @@ def left_out(checklist: Checklist, shipped: Checklist) -> list[Item]:
     ids = {item.id for item in checklist.items}
     if not any(item.id in ids for item in shipped.items):
         return []
-    return [known for known in shipped.items if not _lines(checklist, known)]
+    lines = _lines(checklist)
+    return [known for known in shipped.items if known.id not in lines]
 
 
 def without(missing: Sequence[Item], shipped: Checklist, most: int = 0) -> str:
@@ -102,9 +104,13 @@ def without(missing: Sequence[Item], shipped: Checklist, most: int = 0) -> str:
     return f"without {len(missing)} of {len(shipped.items)} shipped items: {', '.join(shown)}{more}"
 
 
-def _lines(checklist: Checklist, known: Item) -> list[Item]:
-    """Return the lines that ask for a shipped item's check: its own, and those that borrow it."""
-    return [item for item in checklist.items if known.id in (item.id, item.check)]
+def _lines(checklist: Checklist) -> dict[str, list[Item]]:
+    """Return the lines that ask for each check: the item's own, and those that borrow it."""
+    found: dict[str, list[Item]] = {}
+    for item in checklist.items:
+        for name in {item.id, item.check}:
+            found.setdefault(name, []).append(item)
+    return found
 
 
 def _must_exist(checklist: Checklist, checks: Collection[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_deploygate.lazy import dataclass
 
@@ -32,6 +32,9 @@ _FORMATTING = re.compile(
     r"<!--.*-->|</?(?:a|b|br|code|del|em|font|i|img|ins|kbd|mark|p|s|small|span|strong|sub|sup|u)\b[^>]*>",
     re.IGNORECASE | re.DOTALL,
 )
+#: Without one of these characters a text is plain (CommonMark, chapter 6). A box before it is no link: nothing is named so.
+_MARKUP = re.compile(r"[\\`*_\[\]!<>&\n]")
+_BOX = re.compile(r"\[[ xX]\] ")
 
 
 class What(Enum):
@@ -61,7 +64,17 @@ def lines(text: str) -> Iterator[Line]:
     """Yield headings, list lines and strays in order of appearance."""
     from markdown_it import MarkdownIt  # noqa: PLC0415 (only those who read a checklist need its 2 MB)
 
-    tokens = MarkdownIt("commonmark").parse(_bare(text))
+    markdown, known = MarkdownIt("commonmark"), dict[str, Any]()
+    markdown.core.ruler.disable("inline")
+    tokens = markdown.parse(_bare(text), known)
+
+    def plain(token: Token) -> str:
+        """Return a line's plain text. What has nothing to parse, as most lines of a long checklist, is not parsed."""
+        if known.get("references") or _MARKUP.search(token.content, 4 if _BOX.match(token.content) else 0):
+            token.children = []
+            markdown.inline.parse(token.content, markdown, known, token.children)
+        return _plain(token)
+
     open_items: list[bool] = []  # for each open list item: has its own line been seen?
     for before, token in zip([None, *tokens], tokens, strict=False):
         if token.type == "list_item_open":
@@ -71,14 +84,14 @@ def lines(text: str) -> Iterator[Line]:
         elif token.type == "list_item_close":
             open_items.pop()
         elif token.type == "inline" and before is not None and before.type == "heading_open":
-            yield _line(What.HEADING, token, int(before.tag[1:]))
+            yield _line(What.HEADING, token, plain(token), int(before.tag[1:]))
         elif token.type == "inline" and open_items and not open_items[-1]:
             open_items[-1] = True
-            yield _line(What.LIST_LINE, token)
+            yield _line(What.LIST_LINE, token, plain(token))
             yield from _strays(token, skip=1)
         elif token.type in ("fence", "code_block", "html_block") and open_items and not open_items[-1]:
             open_items[-1] = True
-            yield _line(What.STRAY, token)
+            yield _line(What.STRAY, token, _plain(token))
         elif token.type in ("inline", "code_block") or (
             token.type == "html_block" and not token.content.lstrip().startswith("<!--")
         ):
@@ -97,11 +110,11 @@ def _bare(text: str) -> str:
     return "\n" * len(LINE_END.findall(front[0])) + text[front.end() :] if front else text
 
 
-def _line(what: What, token: Token, level: int = 0) -> Line:
+def _line(what: What, token: Token, text: str, level: int = 0) -> Line:
     first, end = token.map or [0, 1]
     # A form feed makes no line blank in CommonMark, but nobody sees it: the text ends where it can be read.
     end = min(end, first + 1 + token.content.rstrip().count("\n"))
-    return Line(what, _plain(token), token.content, first + 1, max(end, first + 1), level)
+    return Line(what, text, token.content, first + 1, max(end, first + 1), level)
 
 
 def _plain(token: Token) -> str:

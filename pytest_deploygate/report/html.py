@@ -36,16 +36,18 @@ def render(record: Record) -> str:
     known = cleaned(record)
     text = ""
     for room in (size.LIMIT - 60_000, size.LIMIT // 2, 0):
-        text = _finished(known, room)
-        if len(text.encode()) < size.LIMIT:
+        page = view.page(known, room)
+        text = _finished(known, page)
+        # What shows nothing in full does not become smaller.
+        if not page.full or len(text.encode()) < size.LIMIT:
             break
     return text
 
 
-def _finished(record: Record, room: int) -> str:
+def _finished(record: Record, page: view.Page) -> str:
     css, sha256 = style()
     body = template("signoff.html.j2").render(
-        page=view.page(record, room),
+        page=page,
         record=record,
         titles=_titles(record),
         style=_STYLE_GOES_HERE,

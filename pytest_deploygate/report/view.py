@@ -194,6 +194,7 @@ class Page:
     unknown: tuple[tuple[Verdict, int], ...]
     outside: int
     waiting: int
+    full: int  # items that are shown with all that was measured
     brief: int
     anchors: dict[str, str]
     weaker: tuple[Weakening, ...]
@@ -250,6 +251,7 @@ def page(record: Record, room: int) -> Page:
         unknown=tuple((v, n) for v, n in tally if v in (Verdict.INCONCLUSIVE, Verdict.NOT_COVERED)),
         outside=len(record.items) - len(inside),
         waiting=sum(1 for r in inside if r.item.id in planned),
+        full=len(in_full),
         brief=sum(1 for r in inside if r.findings and r.item.id not in in_full),
         anchors=anchors,
         weaker=weaker,

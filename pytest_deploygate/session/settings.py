@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ class Settings:
         """The folder of the change: `out` is that of a shard below it where this run is one."""
         return self.out.parent.parent if self.shard else self.out
 
-    @property
+    @cached_property
     def scope_items(self) -> tuple[str, ...]:
         """The ids of the items in scope, in the checklist's order."""
         found = scope.item_ids(self.expression, self.checklist)
