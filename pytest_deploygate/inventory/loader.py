@@ -158,7 +158,7 @@ def load(
     values: list[tuple[str, str, bool]] = []
     with reading(path, missing, values), noting(former):
         try:
-            inventory = composed(_subjects(document)).model_validate(_present(_plain(document)))
+            inventory = composed(subjects_of(document)).model_validate(_present(_plain(document)))
         except ValidationError as error:
             raise InventoryError(_problems(error, document, shown)) from None
     if misplaced := list(_misplaced(document, shown)):
@@ -182,7 +182,7 @@ def load(
     )
 
 
-def _subjects(document: yaml.Mapping) -> frozenset[str] | None:
+def subjects_of(document: Mapping[str, Any]) -> frozenset[str] | None:
     """Return the subjects whose keys a file has; None if it has another key, so that all are compared with it."""
     return index.subjects(document, {"": Inventory.model_fields, "database": Database.model_fields})
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pytest_deploygate.files import yaml
 from pytest_deploygate.inventory import sections
-from pytest_deploygate.inventory.loader import Loaded
+from pytest_deploygate.inventory.loader import Loaded, subjects_of
 
 #: Keys whose text names the entry that they are in.
 _NAMING = frozenset({"name", "host", "domain", "path", "address", "table", "hostname"})
@@ -27,9 +27,11 @@ def lines(loaded: Loaded, root: Path, items: Iterable[tuple[str, Sequence[str]]]
     named: dict[str, int] = {}
     for text, line in _names(loaded.document):
         named.setdefault(text, line)
+    # A section of another subject is not in the file, and need not be imported.
+    among = subjects_of(loaded.document)
     deepest: dict[str, tuple[int, int]] = {}
     for item, arguments in items:
-        for path in filter(None, map(_path, arguments)):
+        for path in filter(None, (_path(argument, among) for argument in arguments)):
             line = _line(loaded.document, path)
             if line and len(path) > deepest.get(item, (0, 0))[0]:
                 deepest[item] = len(path), line
@@ -40,7 +42,10 @@ def lines(loaded: Loaded, root: Path, items: Iterable[tuple[str, Sequence[str]]]
     }
 
 
-def _path(argument: str) -> tuple[str, ...]:
+def _path(argument: str, among: Collection[str] | None) -> tuple[str, ...]:
+    subject = sections.subject_of(argument)
+    if among is not None and subject and subject not in among:
+        return ()
     found = sections.find(argument)
     return found.path if found else ()
 

@@ -98,6 +98,11 @@ def test_one_item_imports_the_clients_of_its_subject_alone(project: Path, item: 
     assert not set(below(modules, "pytest_deploygate.rollback")) - ROLLBACK
     assert not set(below(modules, "pytest_deploygate.signoff")) - SIGNOFF
     assert not below(modules, "pytest_deploygate.cli", "pytest_deploygate.lab")
+    sections = {
+        name.split(".")[2] for name in below(modules, "pytest_deploygate.checks") if ".section" in name
+    }
+    # Beside those of the inventory: the ones that have defaults, and the ones that other items may do without.
+    assert len(sections) < len(checks.subjects()) / 2, "sections that the inventory has no word of"
 
 
 def test_an_item_that_the_inventory_lacks_imports_no_client(project: Path) -> None:
