@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, field, fields
+from dataclasses import asdict, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -47,6 +47,15 @@ class Record(Generic[Facts]):
     environment: str = ""
     configuration: dict[str, str] = field(default_factory=dict)
     digest: str = ""
+
+    def ended(self, outcome: str, reason: str) -> Record[Facts]:
+        """Return it with an outcome. The first one stays; what is found later adds its reason."""
+        reasons = f"{self.reason}; {reason}" if self.reason else reason
+        return replace(self, outcome=self.outcome or outcome, reason=redact(reasons))
+
+    def found(self, **facts: Any) -> Record[Facts]:
+        """Return it with more facts."""
+        return replace(self, facts=replace(self.facts, **facts))  # type: ignore[type-var]  # a dataclass of the subject
 
 
 @dataclass(frozen=True)

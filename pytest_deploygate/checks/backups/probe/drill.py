@@ -326,7 +326,7 @@ class _Drill:
         self.record = replace(self.record, outcome=outcome, reason=reason)
 
     def _now(self, **facts: Any) -> Record:
-        self.record = replace(self.record, facts=replace(self.record.facts, **facts))
+        self.record = self.record.found(**facts)
         return self.record
 
 

@@ -33,7 +33,6 @@ from pytest_deploygate.drills import record as drills
 from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.judging.histories.checking import checked
 from pytest_deploygate.model import CannotTell, NotCovered
-from pytest_deploygate.redaction import redact
 
 Record = drills.Record[FailoverFacts]
 Evidence = drills.Evidence[FailoverFacts]
@@ -213,17 +212,10 @@ class _Drill:
         )
 
     def _end(self, outcome: str, reason: str) -> None:
-        """Set the outcome; the first one stays, a later one adds its reason."""
-        before = self.record
-        self.record = replace(
-            before,
-            outcome=before.outcome or outcome,
-            reason=redact(f"{before.reason}; {reason}" if before.reason else reason),
-        )
+        self.record = self.record.ended(outcome, reason)
 
     def _found(self, **facts: Any) -> None:
-        """Add to what the drill found."""
-        self.record = replace(self.record, facts=replace(self.record.facts, **facts))
+        self.record = self.record.found(**facts)
 
     def _stop(self, load: Load) -> None:
         self.stopped_at = time.monotonic()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -25,7 +24,6 @@ from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.judging.histories.checking import checked
 from pytest_deploygate.judging.overlaps import overlaps
 from pytest_deploygate.model import CannotTell, words_for
-from pytest_deploygate.redaction import redact
 
 Record = drills.Record[ManagedFacts]
 #: How long the writers run before the fault, and after the cluster is whole again.
@@ -280,13 +278,7 @@ class Drill:
         markers.clean(self.cluster, self.cluster.primary, mine)
 
     def _end(self, outcome: str, reason: str) -> None:
-        """Set the outcome; the first one stays, a later one adds its reason."""
-        before = self.record
-        self.record = replace(
-            before,
-            outcome=before.outcome or outcome,
-            reason=redact(f"{before.reason}; {reason}" if before.reason else reason),
-        )
+        self.record = self.record.ended(outcome, reason)
 
     def _found(self, **facts: Any) -> None:
-        self.record = replace(self.record, facts=replace(self.record.facts, **facts))
+        self.record = self.record.found(**facts)
