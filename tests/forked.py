@@ -66,10 +66,14 @@ def run(
         process = _forks.Process(target=_run, args=(command, cwd, given, out, err))
         with _tests_on_the_path():
             process.start()
-        process.join(timeout)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
+        try:
+            process.join(timeout)
+        finally:  # also when the tests are ended by a signal: Python waits for such processes at its end
+            late = process.exitcode is None
+            if late:
+                process.kill()
+                process.join()
+        if late:
             raise subprocess.TimeoutExpired(command, timeout, out.read_text(), err.read_text())
         return subprocess.CompletedProcess(command, process.exitcode, out.read_text(), err.read_text())
 
