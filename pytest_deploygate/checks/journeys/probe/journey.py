@@ -31,6 +31,9 @@ _MOST_PICTURES = 2
 #: Playwright's words for a browser that is gone, not for a page that is wrong.
 _GONE = re.compile(r"has been closed|crashed|connection closed", re.IGNORECASE)
 _LATE = re.compile(r"Timeout \d+ms exceeded|Timeout [\d.]+ms|with timeout \d+ms", re.IGNORECASE)
+#: Why Playwright does not act on what it found, in its log. Source: playwright.dev, "Auto-waiting".
+_HINDERED = re.compile(r"^element is (?:not |outside )|intercepts pointer events")
+_WAITING = "waiting for "
 _TERMINAL = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -241,7 +244,15 @@ class Journey:
 
 
 def said(error: BaseException) -> str:
-    """Return what an error says in one sentence: Playwright's have a log of what was tried, and colours."""
-    text = _TERMINAL.sub("", str(error)).partition("Call log:")[0].partition("Aria snapshot:")[0]
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    """Return what an error says in one sentence: Playwright's have a log of what was tried, and colours.
+
+    Of the log it takes what was waited for, and what stood in the way at the end.
+    """
+    text, _, log = _TERMINAL.sub("", str(error)).partition("Call log:")
+    lines = [line.strip() for line in text.partition("Aria snapshot:")[0].splitlines() if line.strip()]
+    tried = [line.strip(" -") for line in log.splitlines()]
+    waited = next((line for line in tried if line.startswith(_WAITING)), "")
+    hindered = next((line for line in reversed(tried) if _HINDERED.search(line)), "")
+    if lines and waited and waited.removeprefix(_WAITING) not in lines[0]:
+        lines[0] = ", ".join(filter(None, (lines[0].rstrip("."), waited, hindered)))
     return shortened("; ".join(lines), _MOST_WORDS) or type(error).__name__
