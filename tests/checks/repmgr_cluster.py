@@ -137,12 +137,14 @@ class Repmgr(Scratch):
         """A crash of the leader, and its return by repmgr; both as an inventory would name them."""
         hosts, ports = ",".join("127.0.0.1" for _ in self.ports), ",".join(map(str, self.ports.values()))
         others = f"host={hosts} port={ports} user=repmgr dbname=repmgr target_session_attrs=read-write"
-        rejoin = f"repmgr node rejoin -d {shlex.quote(others)} --force-rewind"
+        # Before its first checkpoint a promoted server counts as on the old timeline: pg_rewind then finds nothing to do.
+        ready = f"{self.bin}/psql -qc CHECKPOINT {shlex.quote(others)}"
+        rejoin = f"{ready} && repmgr node rejoin -d {shlex.quote(others)} --force-rewind"
         runs = f"{self.bin}/pg_ctl -D {self.folder}/{{node}} -s status"
         return {
             "fault": "killed",
             "do": f"kill -KILL $(head -n 1 {self.folder}/{{node}}/postmaster.pid)",
-            "undo": f'ssh {{node}} "{runs} >&2 || {rejoin}"',
+            "undo": f'ssh {{node}} "{runs} || ({rejoin})"',
         }
 
     def destroy(self) -> None:

@@ -57,6 +57,9 @@ class Manager(Protocol):
     def promote(self, patience_s: float) -> str:
         """After a fault: promote a node where the manager does not do so by itself; return what went wrong."""
 
+    def settle(self, after: str) -> None:
+        """Wait until the manager itself knows who leads now; only then the former leader can come back."""
+
     def configuration(self) -> dict[str, str]:
         """Return what the result depends on, beside the servers' settings."""
 
@@ -92,6 +95,9 @@ class OfPatroni:
     def promote(self, patience_s: float) -> str:  # noqa: ARG002 (it promotes by itself)
         """Do nothing: Patroni promotes."""
         return ""
+
+    def settle(self, after: str) -> None:
+        """Do nothing: a member that comes back asks the DCS who leads."""
 
     def configuration(self) -> dict[str, str]:
         """Return Patroni's settings that a failover depends on."""
@@ -153,6 +159,9 @@ class Plain:
             return str(unknown)
         return ""
 
+    def settle(self, after: str) -> None:
+        """Do nothing: there is nobody to wait for."""
+
     def configuration(self) -> dict[str, str]:
         """Return the commands."""
         return {"promote": self.managed.promote or "pg_promote()", "restore": self.managed.restore or ""}
@@ -184,6 +193,9 @@ class ByCommand:
             return run_command(self.promote_command, furthest(self.cluster, patience_s))
         except CannotTell as unknown:
             return str(unknown)
+
+    def settle(self, after: str) -> None:
+        """Do nothing: the commands are over when it is done."""
 
     def configuration(self) -> dict[str, str]:
         """Return the commands."""

@@ -6,6 +6,7 @@ or a node is unreachable.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import shlex
 import time
@@ -76,6 +77,15 @@ class OfRepmgr:
         except CannotTell as unknown:
             return str(unknown)
 
+    def settle(self, after: str) -> None:
+        """Wait until repmgr has the new leader as primary, for a while. Its server takes writes before: nobody can rejoin then."""
+        deadline = time.monotonic() + self.settled_s
+        while time.monotonic() < deadline:
+            with contextlib.suppress(CannotTell):
+                if [m.name for m in self._ask(after) if m.role == "primary" and m.running] == [after]:
+                    return
+            time.sleep(0.5)
+
     def configuration(self) -> dict[str, str]:
         """Return the commands, the priorities, and whether repmgr could fail over now. Raises CannotTell."""
         members, problem = self._state()
@@ -97,10 +107,10 @@ class OfRepmgr:
                 return members, problem
             time.sleep(0.5)
 
-    def _ask(self) -> list[Member]:
+    def _ask(self, first: str = "") -> list[Member]:
         """Ask one node after the other until one answers. Raises CannotTell if none does, or one answers something else."""
         problems = []
-        for node in self.cluster.nodes:
+        for node in sorted(self.cluster.nodes, key=lambda node: node.name != first):
             command = (self.managed.state or STATE).replace("{node}", shlex.quote(node.name))
             try:
                 said = commands.printed(command, _ANSWERED_S)
