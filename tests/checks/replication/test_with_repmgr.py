@@ -111,12 +111,14 @@ def test_a_command_promotes_the_furthest_node_where_repmgrd_does_not(three: Repm
     receiver = three.receiver("db2")
     crash = three.killed()
     crash["do"] = f"kill -STOP {receiver}; sleep 1; {crash['do']}; kill -KILL {receiver}"
-    three.repmgr("db1", "service", "pause")
+    for name in three.ports:
+        three.unwatch(name)
     promote = "ssh {node} repmgr standby promote --siblings-follow"
     try:
         ran, judged = drilled(three, tmp_path / "drill.json", faults=[crash], promote=promote)
     finally:
-        three.repmgr("db1", "service", "unpause")
+        for name in three.ports:
+            three.watch(name)
     assert (ran.outcome, ran.facts.after, ran.facts.missing) == ("good", "db3", 0), ran.reason
     assert judged.verdict is Verdict.PASS, judged.reason
 

@@ -27,7 +27,8 @@ STATE = "ssh {node} repmgr service status --csv"
 _ANSWERED_S = 30.0
 #: After its server was restarted, a repmgrd takes seconds until it reports again.
 _SETTLED_S = 15.0
-#: repmgrd looks at its upstream each 2 s by default; one that has not for longer stands still.
+#: repmgrd looks at its upstream each 2 s by default; one that has not for longer stands still. While it waits for the result
+#: of an election, 60 s at most by default, it reports to see nothing.
 _SILENT_S = 60
 _ROLES = ("primary", "standby", "witness")
 #: What a number in the answer means; -1 is unknown.
@@ -197,8 +198,10 @@ def _repmgrd(ours: Sequence[Member], aside: Sequence[str]) -> Iterator[str]:
     if unknown := [m.name for m in ours if m.watched is None or (m.watched and m.paused is None)]:
         yield f"whether repmgrd runs on {_list(unknown)} is unknown to repmgr"
     standbys = [m for m in ours if m.role == "standby" and m.watched]
-    if blind := [m.name for m in standbys if m.seen_s is None or m.seen_s > _SILENT_S]:
-        yield f"repmgrd on {_list(blind)} has not seen its upstream for {_SILENT_S} s: it stands still, or looks elsewhere"
+    if blind := [m.name for m in standbys if m.seen_s is None]:
+        yield f"repmgrd on {_list(blind)} does not see its upstream: look into its log"
+    if silent := [f"{m.name} ({m.seen_s} s)" for m in standbys if m.seen_s and m.seen_s > _SILENT_S]:
+        yield f"repmgrd has not looked at its upstream for long on {_list(silent)}: it stands still"
     if not any(m.role == "standby" and m.priority > 0 and m.name not in aside for m in ours):
         yield "no standby has a priority above 0: repmgrd promotes none"
 
