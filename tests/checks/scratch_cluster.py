@@ -99,9 +99,9 @@ class Scratch:
         if (self.folder / name / "postmaster.pid").exists():
             self.run("pg_ctl", "-D", name, "-m", mode, "-w", "stop", check=False)
 
-    def sql(self, name: str, text: str) -> list[tuple]:
+    def sql(self, name: str, text: str, database: str = "postgres") -> list[tuple]:
         with psycopg.connect(
-            host="127.0.0.1", port=self.ports[name], user="postgres", dbname="postgres", autocommit=True
+            host="127.0.0.1", port=self.ports[name], user="postgres", dbname=database, autocommit=True
         ) as connection:
             done = connection.execute(text)
             return done.fetchall() if done.description else []
@@ -165,7 +165,7 @@ class Scratch:
         node = {n: {"name": n, "host": "127.0.0.1", "port": p} for n, p in self.ports.items()}
         section = {
             "name": "postgres", "user": GATE, "sslmode": "disable", "connect_timeout": "2s",
-            "statement_timeout": "5s", "primary": node["db1"], "replicas": [node["db2"], node["db3"]], **more,
+            "statement_timeout": "5s", "primary": node["db1"], "replicas": [node[name] for name in node if name != "db1"], **more,
         }  # fmt: skip
         database = composed().model_validate({"name": "scratch", "database": section}).database
         assert database is not None

@@ -112,6 +112,10 @@ class Managed(Section):
         "by plain, which cannot switch back",
     )
     cluster: str | None = Field(default=None, description="name of the cluster, for cloudnativepg")
+    state: str | None = Field(
+        default=None,
+        description="command that prints `repmgr service status --csv` of {node}, for repmgr; default: by ssh",
+    )
     entries: list[Entry] = Field(default=[], description="poolers, balancers and names that must follow")
     newest_backup: str | None = Field(
         default=None, description="command that prints the time of the newest backup (ISO 8601 or seconds)"
@@ -156,6 +160,8 @@ class Managed(Section):
             raise ValueError("the manager `plain` needs `restore`: it cannot switch back by itself")
         if self.manager == "cloudnativepg" and not self.cluster:
             raise ValueError("the manager `cloudnativepg` needs `cluster`, the name of the cluster")
+        if self.manager != "repmgr" and self.state is not None:
+            raise ValueError(f"`state` is for the manager `repmgr`, not for `{self.manager}`")
         if self.newest_backup is None and self.without_backup is None:
             raise ValueError(
                 "add `newest_backup`, a command that prints its time, or say with `without_backup` why none is needed"

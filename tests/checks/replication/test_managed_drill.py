@@ -171,7 +171,6 @@ def test_the_plan_says_what_is_disturbed_and_for_how_long(own: Scratch, tmp_path
 @pytest.mark.parametrize(
     ("name", "more", "command"),
     [
-        ("repmgr", {}, "ssh {node} repmgr standby switchover --siblings-follow"),
         ("pg_auto_failover", {}, "pg_autoctl perform promotion --name {node}"),
         (
             "cloudnativepg",

@@ -1,8 +1,7 @@
 """Managers of a cluster: how each lets another node lead. Who leads is asked of the servers, not of the manager.
 
-Patroni and plain promotion are run by the tests. The others are by their documentation only: repmgr
-(https://www.repmgr.org/docs/current/), pg_auto_failover (https://pg-auto-failover.readthedocs.io/en/main/ref/), and
-CloudNativePG (https://cloudnative-pg.io/documentation/current/), through the status of its `Cluster` by kubectl, as
+Patroni, repmgr and plain promotion are run by the tests. The others are by their documentation only: pg_auto_failover
+(https://pg-auto-failover.readthedocs.io/en/main/ref/), and CloudNativePG (https://cloudnative-pg.io/documentation/current/), through the status of its `Cluster` by kubectl, as
 `kubectl cnpg promote` does. A managed service is reached by the inventory's own commands.
 """
 
@@ -17,6 +16,8 @@ from typing import Protocol
 import psycopg
 
 from pytest_deploygate.checks.replication.probe.failover import COMMAND_BOUND_S, run_command
+from pytest_deploygate.checks.replication.probe.managed.furthest import furthest
+from pytest_deploygate.checks.replication.probe.managed.repmgr import OfRepmgr
 from pytest_deploygate.checks.replication.section import Managed
 from pytest_deploygate.clients import patroni as rest
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
@@ -25,10 +26,6 @@ from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 
-_POSITION = (
-    "SELECT greatest((pg_last_wal_receive_lsn() - '0/0')::bigint, (pg_last_wal_replay_lsn() - '0/0')::bigint),"
-    " (SELECT count(*) FROM pg_stat_wal_receiver)"
-)
 _MAY_PROMOTE = "SELECT has_function_privilege('pg_promote(boolean, integer)', 'EXECUTE')"
 #: Settings of Patroni on which the result of a drill depends.
 _SETTINGS = (
@@ -59,6 +56,9 @@ class Manager(Protocol):
 
     def promote(self, patience_s: float) -> str:
         """After a fault: promote a node where the manager does not do so by itself; return what went wrong."""
+
+    def settle(self, after: str) -> None:
+        """Wait until the manager itself knows who leads now; only then the former leader can come back."""
 
     def configuration(self) -> dict[str, str]:
         """Return what the result depends on, beside the servers' settings."""
@@ -95,6 +95,9 @@ class OfPatroni:
     def promote(self, patience_s: float) -> str:  # noqa: ARG002 (it promotes by itself)
         """Do nothing: Patroni promotes."""
         return ""
+
+    def settle(self, after: str) -> None:
+        """Do nothing: a member that comes back asks the DCS who leads."""
 
     def configuration(self) -> dict[str, str]:
         """Return Patroni's settings that a failover depends on."""
@@ -142,7 +145,7 @@ class Plain:
     def promote(self, patience_s: float) -> str:
         """Promote the replica with the greater of received and replayed WAL, once no more arrives."""
         try:
-            best = self._best(patience_s)
+            best = furthest(self.cluster, patience_s)
         except CannotTell as unknown:
             return str(unknown)
         if self.managed.promote:
@@ -156,33 +159,12 @@ class Plain:
             return str(unknown)
         return ""
 
+    def settle(self, after: str) -> None:
+        """Do nothing: there is nobody to wait for."""
+
     def configuration(self) -> dict[str, str]:
         """Return the commands."""
         return {"promote": self.managed.promote or "pg_promote()", "restore": self.managed.restore or ""}
-
-    def _best(self, patience_s: float) -> Node:
-        """After its receiver has ended, a replica may report a segment's start as received: the greater position counts."""
-        candidates = [n for n in self.cluster.replicas if not n.delayed and not n.upstream]
-        deadline = time.monotonic() + min(patience_s, 10.0)
-        before: dict[str, int] = {}
-        while True:
-            answers = self.cluster.everywhere(lambda node: self.cluster.rows(node, _POSITION)[0], candidates)
-            seen = {name: row for name, row in answers.items() if not isinstance(row, CannotTell)}
-            if not seen and time.monotonic() < deadline:
-                # A replica whose receiver was killed starts its recovery again.
-                time.sleep(0.1)
-                continue
-            if not seen:
-                raise CannotTell(
-                    "no replica can be asked for its position: " + "; ".join(map(str, answers.values()))
-                )
-            now = {name: int(row[0] or 0) for name, row in seen.items()}
-            quiet = all(row[1] == 0 for row in seen.values())
-            if (now == before and quiet) or time.monotonic() > deadline:
-                best = max(now, key=lambda name: now[name])
-                return next(node for node in candidates if node.name == best)
-            before = now
-            time.sleep(0.1)
 
 
 @dataclass(frozen=True)
@@ -203,9 +185,17 @@ class ByCommand:
         """Run the command for a switchover."""
         return run_command(self.switch_command, _named(self.cluster, wanted))
 
-    def promote(self, patience_s: float) -> str:  # noqa: ARG002 (the command has its own bound)
-        """Run the command for a promotion, if there is one, for the first replica."""
-        return run_command(self.promote_command, self.cluster.replicas[0]) if self.promote_command else ""
+    def promote(self, patience_s: float) -> str:
+        """Run the command for a promotion, if there is one, for the replica that has received most."""
+        if not self.promote_command:
+            return ""
+        try:
+            return run_command(self.promote_command, furthest(self.cluster, patience_s))
+        except CannotTell as unknown:
+            return str(unknown)
+
+    def settle(self, after: str) -> None:
+        """Do nothing: the commands are over when it is done."""
 
     def configuration(self) -> dict[str, str]:
         """Return the commands."""
@@ -223,6 +213,8 @@ def manager(cluster: Cluster, managed: Managed, patroni: Patroni | None) -> Mana
             return OfPatroni(patroni)
         case "plain":
             return Plain(cluster, managed)
+        case "repmgr":
+            return OfRepmgr(cluster, managed)
         case _:
             switch, promote = documented(managed)
             return ByCommand(cluster, managed.manager, managed.switch or switch, managed.promote or promote)
@@ -231,12 +223,9 @@ def manager(cluster: Cluster, managed: Managed, patroni: Patroni | None) -> Mana
 def documented(managed: Managed) -> tuple[str, str]:
     """Return the documented commands of a manager: for a switchover to {node}, and for a promotion of it.
 
-    repmgr's run on the node itself (name `switch` with `ssh` for that); repmgrd, pg_auto_failover and CloudNativePG promote
-    by themselves after a fault.
+    Both promote by themselves after a fault.
     """
     match managed.manager:
-        case "repmgr":
-            return "ssh {node} repmgr standby switchover --siblings-follow", ""
         case "pg_auto_failover":
             return "pg_autoctl perform promotion --name {node}", ""
         case "cloudnativepg":

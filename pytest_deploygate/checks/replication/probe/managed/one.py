@@ -121,6 +121,8 @@ class Drill:
                 self._end("no_leader", f"{self.disturbance.fault} could not be brought about: {problem}")
                 return
             self._await_leader(before, sampling)
+            if self.record.facts.after:
+                self.about.manager.settle(self.record.facts.after)
         finally:
             if fault.undo:
                 undone = run_command(fault.undo, before)
