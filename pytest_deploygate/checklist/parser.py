@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import unicodedata
+from functools import cached_property
 from pathlib import Path
 
 from pytest_deploygate.checklist.markdown import Line, What, lines
@@ -110,7 +111,11 @@ class Checklist:
 
     def get(self, item_id: str) -> Item | None:
         """Return the item with this id."""
-        return next((item for item in self.items if item.id == item_id), None)
+        return self._by_id.get(item_id)
+
+    @cached_property
+    def _by_id(self) -> dict[str, Item]:
+        return {item.id: item for item in self.items}
 
 
 @dataclass(frozen=True)
