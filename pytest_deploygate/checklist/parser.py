@@ -243,13 +243,13 @@ class _Parser:
         self.headings: list[_Heading] = []  # from the outermost to the current one
 
     def parse(self, text: str, sha256: str) -> Checklist:
-        found = list(lines(text))
-        self.own_ids = {attributes(line.text).id for line in found if line.what is What.LIST_LINE} - {""}
-        for line in found:
+        found = [(line, attributes(line.text)) for line in lines(text)]
+        self.own_ids = {said.id for line, said in found if line.what is What.LIST_LINE} - {""}
+        for line, said in found:
             if line.what is What.HEADING:
-                self._take_heading(line)
+                self._take_heading(line, said)
             elif line.what is What.LIST_LINE:
-                self._take_list_line(line)
+                self._take_list_line(line, said)
             else:
                 self._remark(line, "looks like an item but is not one; begin it with `- [ ] ` in a list")
         if not self.items and not self.problems:
@@ -280,10 +280,10 @@ class _Parser:
         shown = line.text if len(line.text) <= 60 else f"{line.text[:59]}…"
         self.remarks.append(Problem(str(self.file), line.line, f"{text}: {shown!r}"))
 
-    def _take_heading(self, line: Line) -> None:
+    def _take_heading(self, line: Line, said: Attributes) -> None:
         while self.headings and self.headings[-1].level >= line.level:
             self.headings.pop()
-        said = self._attributes(line)
+        self._check_words(line, said)
         found = _WINDOW.search(said.text)
         title = _WINDOW.sub("", said.text) or said.text
         above = self.heading
@@ -347,8 +347,8 @@ class _Parser:
                 known, title=above.title, window=above.window, day=day
             )
 
-    def _take_list_line(self, line: Line) -> None:
-        said = self._attributes(line)
+    def _take_list_line(self, line: Line, said: Attributes) -> None:
+        self._check_words(line, said)
         found = _CRITERION.match(said.text)
         if _BOX.match(line.source):
             # With `[x]: address` somewhere in the file a box is a link, and its brackets are removed.
@@ -434,11 +434,9 @@ class _Parser:
             self._remark(line, f"its id is {wanted} because {base} is already used; set its own with {{#id}}")
         return wanted
 
-    def _attributes(self, line: Line) -> Attributes:
-        said = attributes(line.text)
+    def _check_words(self, line: Line, said: Attributes) -> None:
         for word in said.wrong:
             self._wrong(
                 line.line,
                 f"{word!r} is neither #id (lowercase letters, digits, - _ .), .property, role=ROLE nor check=ID",
             )
-        return said

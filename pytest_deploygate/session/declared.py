@@ -133,7 +133,7 @@ def _plain(mark: ast.expr) -> bool:
         return False
     if _named(mark) == "item":
         return isinstance(mark, ast.Call) and not mark.keywords and len(_ids(mark)) == len(mark.args) > 0
-    return not _has_marks(mark)
+    return not (isinstance(mark, ast.Call) and any(map(_has_marks, (*mark.args, *mark.keywords))))
 
 
 def _has_marks(value: ast.AST) -> bool:
