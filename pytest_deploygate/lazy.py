@@ -82,11 +82,11 @@ class _Late:
     def _compile(self) -> Any:
         """Give the class a compiled `__init__`, and return it: that of dataclasses, or one that is quicker."""
         cls = self._cls
-        if _is_plain(cls):
+        frozen = self._options.get("frozen", False)
+        if frozen and _is_plain(cls):
             cls.__init__ = _compiled(cls)
             return cls.__init__
         heir: Any = type(cls.__name__, (cls,), {"__qualname__": cls.__qualname__, "__doc__": cls.__doc__})
-        frozen = self._options.get("frozen", False)
         cls.__init__ = dataclasses.dataclass(repr=False, eq=False, frozen=frozen)(heir).__init__
         return cls.__init__
 
@@ -143,7 +143,7 @@ def _init(cls: Any, compiled: Callable[[], Any]) -> Callable[..., None]:
 
 
 def _compiled(cls: Any) -> Any:
-    """Return an `__init__`: that of dataclasses takes four times as long for a frozen class, a call for each field.
+    """Return an `__init__` for a frozen class: that of dataclasses takes four times as long, a call for each field.
 
     The dictionary of an instance shares its keys with the others as long as they are set in one order: no `update`.
     """
