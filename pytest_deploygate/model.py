@@ -40,9 +40,10 @@ class Verdict(StrEnum):
     @property
     def good(self) -> bool:
         """True if it needs no action."""
-        return self in (Verdict.PASS, Verdict.ATTESTED, Verdict.NOT_APPLICABLE)
+        return self in _GOOD
 
 
+_GOOD = frozenset((Verdict.PASS, Verdict.ATTESTED, Verdict.NOT_APPLICABLE))
 #: From worst to best; the worst of an item's targets counts.
 WORST_FIRST: tuple[Verdict, ...] = tuple(Verdict)
 

@@ -49,6 +49,17 @@ def written(folder, count=3):
     return (folder / FILE).read_bytes()
 
 
+def test_lines_of_other_journals_are_kept_as_they_would_be_read(tmp_path):
+    """Also those with a secret that only the command that merges knows."""
+    Secret("a-long-password")
+    body = {"run": "r1", "test": "t", "findings": [{"reason": "a-long-password \udc80", "n": [1, 2.5, None]}]}
+    writer = Writer(tmp_path)
+    writer.append_all([("test", body), ("test", {**body, "findings": []})])
+    writer.close()
+    assert journal.read(tmp_path)[0] == writer.entries
+    assert b"a-long-password" not in (tmp_path / FILE).read_bytes()
+
+
 def test_what_was_written_is_read(tmp_path):
     """Entries are read back with number, kind, time and body; each line contains the digest of the one before."""
     raw = written(tmp_path)

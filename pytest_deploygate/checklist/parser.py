@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import unicodedata
+from functools import cached_property
 from pathlib import Path
 
 from pytest_deploygate.checklist.markdown import Line, What, lines
@@ -110,7 +111,11 @@ class Checklist:
 
     def get(self, item_id: str) -> Item | None:
         """Return the item with this id."""
-        return next((item for item in self.items if item.id == item_id), None)
+        return self._by_id.get(item_id)
+
+    @cached_property
+    def _by_id(self) -> dict[str, Item]:
+        return {item.id: item for item in self.items}
 
 
 @dataclass(frozen=True)
@@ -238,13 +243,13 @@ class _Parser:
         self.headings: list[_Heading] = []  # from the outermost to the current one
 
     def parse(self, text: str, sha256: str) -> Checklist:
-        found = list(lines(text))
-        self.own_ids = {attributes(line.text).id for line in found if line.what is What.LIST_LINE} - {""}
-        for line in found:
+        found = [(line, attributes(line.text)) for line in lines(text)]
+        self.own_ids = {said.id for line, said in found if line.what is What.LIST_LINE} - {""}
+        for line, said in found:
             if line.what is What.HEADING:
-                self._take_heading(line)
+                self._take_heading(line, said)
             elif line.what is What.LIST_LINE:
-                self._take_list_line(line)
+                self._take_list_line(line, said)
             else:
                 self._remark(line, "looks like an item but is not one; begin it with `- [ ] ` in a list")
         if not self.items and not self.problems:
@@ -275,10 +280,10 @@ class _Parser:
         shown = line.text if len(line.text) <= 60 else f"{line.text[:59]}…"
         self.remarks.append(Problem(str(self.file), line.line, f"{text}: {shown!r}"))
 
-    def _take_heading(self, line: Line) -> None:
+    def _take_heading(self, line: Line, said: Attributes) -> None:
         while self.headings and self.headings[-1].level >= line.level:
             self.headings.pop()
-        said = self._attributes(line)
+        self._check_words(line, said)
         found = _WINDOW.search(said.text)
         title = _WINDOW.sub("", said.text) or said.text
         above = self.heading
@@ -342,8 +347,8 @@ class _Parser:
                 known, title=above.title, window=above.window, day=day
             )
 
-    def _take_list_line(self, line: Line) -> None:
-        said = self._attributes(line)
+    def _take_list_line(self, line: Line, said: Attributes) -> None:
+        self._check_words(line, said)
         found = _CRITERION.match(said.text)
         if _BOX.match(line.source):
             # With `[x]: address` somewhere in the file a box is a link, and its brackets are removed.
@@ -429,11 +434,9 @@ class _Parser:
             self._remark(line, f"its id is {wanted} because {base} is already used; set its own with {{#id}}")
         return wanted
 
-    def _attributes(self, line: Line) -> Attributes:
-        said = attributes(line.text)
+    def _check_words(self, line: Line, said: Attributes) -> None:
         for word in said.wrong:
             self._wrong(
                 line.line,
                 f"{word!r} is neither #id (lowercase letters, digits, - _ .), .property, role=ROLE nor check=ID",
             )
-        return said

@@ -124,7 +124,8 @@ def parse_line(line: bytes, number: int, previous: str, start: int, path: Path) 
             f"{path}:{number}: this line is not a journal entry; the record was damaged or edited. "
             "Move the folder aside (--fresh) and run again"
         ) from None
-    if not line.endswith(sealed(own)) or own != own_digest(line[: -len(sealed(own))] + b"}"):
+    end = sealed(own)
+    if not line.endswith(end) or own != own_digest(line[: -len(end)] + b"}"):
         raise JournalError(
             f"{path}:{number}: this line was changed after it was written; the record was damaged or edited. "
             "Move the folder aside (--fresh) and run again"

@@ -21,9 +21,12 @@ def made(cls: type[_Made], plain: Mapping[str, Any], **others: Any) -> _Made:
 
     Raises AttributeError, TypeError or ValueError for anything else.
     """
-    reading = _reading(cls)  # type: ignore[arg-type]  # a class can be hashed
-    values = {name: reading[name](value, name) if name in reading else value for name, value in plain.items()}
-    return cls(**values | others)
+    values = {**plain}
+    for name, read in _reading(cls):  # type: ignore[arg-type]  # a class can be hashed
+        if name in values:
+            values[name] = read(values[name], name)
+    values.update(others)
+    return cls(**values)
 
 
 def text(value: Any, name: str = "it") -> str:
@@ -85,9 +88,9 @@ _BY_ANNOTATION: dict[str, Callable[[Any, str], Any]] = {
 
 
 @cache
-def _reading(cls: type) -> dict[str, Callable[[Any, str], Any]]:
-    return {
-        field.name: _BY_ANNOTATION[str(field.type)]
+def _reading(cls: type) -> tuple[tuple[str, Callable[[Any, str], Any]], ...]:
+    return tuple(
+        (field.name, _BY_ANNOTATION[str(field.type)])
         for field in dataclasses.fields(cls)
         if str(field.type) in _BY_ANNOTATION
-    }
+    )

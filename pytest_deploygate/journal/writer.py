@@ -160,16 +160,22 @@ class Writer:
     def append_all(self, lines: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
         """Write many entries, some at a time, without waiting for each. Raises JournalError, as `append` does.
 
-        For what is recorded elsewhere as well, so that nothing is lost before the next `append` has waited.
+        For what other journals have recorded: the bodies are as they were read, and nothing is lost before the next
+        `append` has waited.
         """
         left = iter(lines)
         while some := list(itertools.islice(left, _AT_ONCE)):
-            self._write(some, wait=False, masked=False)
+            self._write(some, wait=False, masked=False, as_read=True)
 
     def _write(
-        self, lines: Sequence[tuple[str, Mapping[str, Any]]], *, wait: bool, masked: bool
+        self,
+        lines: Sequence[tuple[str, Mapping[str, Any]]],
+        *,
+        wait: bool,
+        masked: bool,
+        as_read: bool = False,
     ) -> list[Entry]:
-        """Write entries, all or none."""
+        """Write entries, all or none. `as_read`: they have only types that JSON has, and need not be read again."""
         if os.getpid() != self._process:
             raise JournalError(
                 f"{self.folder / FILE} belongs to process {self._process}; process {os.getpid()}, a fork of it, must not write"
@@ -181,7 +187,7 @@ class Writer:
         for kind, body in lines:
             seq += 1
             at = utcnow()
-            entry, line = _entry(seq, head, at, kind, body, size + len(text), masked=masked)
+            entry, line = _entry(seq, head, at, kind, body, size + len(text), masked=masked, as_read=as_read)
             made.append(entry)
             text += line + b"\n"
             head = entry.sha256
@@ -242,17 +248,26 @@ class Writer:
 
 
 def _entry(
-    seq: int, prev: str, at: datetime, kind: str, body: Mapping[str, Any], start: int, *, masked: bool
+    seq: int,
+    prev: str,
+    at: datetime,
+    kind: str,
+    body: Mapping[str, Any],
+    start: int,
+    *,
+    masked: bool,
+    as_read: bool,
 ) -> tuple[Entry, bytes]:
     """Return an entry, and its line without the line feed."""
     record = {"seq": seq, "prev": prev, "at": at.isoformat(), "kind": kind, **body}
     text = _LINE.encode(record)
     if not masked and may_hold(text):
-        text = _LINE.encode(redact_values(record, keep=_OURS))
+        record = redact_values(record, keep=_OURS)
+        text = _LINE.encode(record)
     unsealed = text.encode(errors="backslashreplace")  # a lone surrogate becomes a JSON escape
     line = unsealed[:-1] + sealed(own_digest(unsealed))
     sha256 = hashlib.sha256(line).hexdigest()
-    return Entry(seq, at, kind, json.loads(unsealed), sha256, start, len(line)), line
+    return Entry(seq, at, kind, record if as_read else json.loads(unsealed), sha256, start, len(line)), line
 
 
 def _is_there(path: Path, file: IO[Any]) -> bool:

@@ -179,4 +179,6 @@ def _decision_case(record: Record) -> _Case:
 
 def _xml(text: str) -> str:
     # Most texts have none of them, and compiling a pattern of the whole of Unicode takes milliseconds.
-    return text if text.isascii() and text.isprintable() else re.sub(_NOT_XML, "\ufffd", text)
+    return (
+        text if text.isascii() and text.replace("\n", "").isprintable() else re.sub(_NOT_XML, "\ufffd", text)
+    )

@@ -25,6 +25,8 @@ from pytest_deploygate.model import (
 LIMIT = 1_000_000
 #: Maximum length of a text in a row.
 BRIEF = 90
+#: How much more than its row an item takes at least if everything measured is shown.
+_LEAST = 1300
 
 
 def in_full(bad: Iterable[ItemResult], inside: tuple[ItemResult, ...], room: int) -> frozenset[str]:
@@ -32,6 +34,8 @@ def in_full(bad: Iterable[ItemResult], inside: tuple[ItemResult, ...], room: int
     left = room - sum(_brief_bytes(r) for r in inside)
     chosen: set[str] = set()
     for result in itertools.chain(bad, (r for r in inside if r.verdict.good)):
+        if left < _LEAST:
+            break
         size = _full_bytes(result)
         if size <= left:
             left -= size
@@ -64,7 +68,7 @@ def outside_bytes(result: ItemResult) -> int:
 def _full_bytes(result: ItemResult) -> int:
     """Estimate how much more than its row an item takes if everything measured is shown."""
     return (
-        1300
+        _LEAST
         + 5 * len(result.item.id)
         + _bytes(result.item.text)
         + _bytes(result.reason)

@@ -17,6 +17,8 @@ from pytest_deploygate.report.record import Record
 
 #: Version of the format.
 SCHEMA = 1
+#: Made once: `json.dumps` makes one for each text.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 def build(record: Record) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def _lines(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def _decision(decision: Decision | None, record: Record) -> dict[str, Any]:

@@ -54,8 +54,8 @@ class Asking:
 
     def functions(self, found: Sequence[Function]) -> list[Function]:
         """Return the test functions with the items that they are asked about, without those asked about none."""
-        asked = [dataclasses.replace(f, items=self.all_items(f.items)) for f in found]
-        return [function for function in asked if function.items]
+        asked = [(function, self.all_items(function.items)) for function in found]
+        return [f if items == f.items else dataclasses.replace(f, items=items) for f, items in asked if items]
 
 
 def asking(

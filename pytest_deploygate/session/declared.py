@@ -133,7 +133,16 @@ def _plain(mark: ast.expr) -> bool:
         return False
     if _named(mark) == "item":
         return isinstance(mark, ast.Call) and not mark.keywords and len(_ids(mark)) == len(mark.args) > 0
-    return not any(isinstance(inner, ast.keyword) and inner.arg == "marks" for inner in ast.walk(mark))
+    return not (isinstance(mark, ast.Call) and any(map(_has_marks, (*mark.args, *mark.keywords))))
+
+
+def _has_marks(value: ast.AST) -> bool:
+    """Tell whether a mark gives marks to single parameters: `pytest.param(1, marks=…)`."""
+    if isinstance(value, ast.Constant | ast.Name):
+        return False  # nearly all values: there is nothing in them
+    return (isinstance(value, ast.keyword) and value.arg == "marks") or any(
+        map(_has_marks, ast.iter_child_nodes(value))
+    )
 
 
 def _function(
@@ -207,12 +216,16 @@ def _unnamed(tree: ast.Module) -> int:
     return next((mark.lineno for mark in calls if len(_ids(mark)) < len(mark.args)), 0)
 
 
+#: The fields in which a statement, or a part of one, has others.
+_BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
+
+
 def _definitions(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
     """Yield the functions and classes within statements; expressions, of which there are many more, have none."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield child
-        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+    for block in _BLOCKS:
+        for child in getattr(node, block, ()):
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                yield child
             yield from _definitions(child)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import pytest
 from _pytest.mark.expression import Expression  # pytest's own grammar of -m; it has no public name
@@ -45,12 +46,11 @@ def item_ids(expression: str, checklist: Checklist) -> tuple[str, ...]:
         return tuple(item.id for item in checklist.items)
     compiled = Expression.compile(expression)
 
-    def selected(item: Item) -> bool:
-        names = markers_of(item)
-
+    @cache  # there are as many answers as phases and areas, for thousands of items
+    def selected(names: tuple[str, ...]) -> bool:
         def has(name: str, /, **_: object) -> bool:
             return name in names
 
         return compiled.evaluate(has)
 
-    return tuple(item.id for item in checklist.items if selected(item))
+    return tuple(item.id for item in checklist.items if selected(markers_of(item)))

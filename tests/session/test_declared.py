@@ -83,5 +83,20 @@ def test_what_may_be_another_test_or_item_is_not_overlooked(tmp_path: Path, more
     assert not read(tmp_path, textwrap.dedent(BOUND) + more).only_bound
 
 
+@pytest.mark.parametrize(
+    "around",
+    [
+        "if x:",
+        "if x:\n    pass\nelse:",
+        "try:\n    pass\nexcept E:",
+        "match x:\n  case 1:",
+        "class A:\n  def b():",
+    ],
+)
+def test_a_marker_whose_ids_are_not_written_is_found_in_any_block(tmp_path: Path, around: str) -> None:
+    text = f"{around}\n    @pytest.mark.item(UNKNOWN)\n    def test_two(gate):\n        pass\n"
+    assert read(tmp_path, text).unnamed == text[: text.index("@")].count("\n") + 1
+
+
 def test_a_file_that_is_no_python_is_left_to_pytest(tmp_path: Path) -> None:
     assert read(tmp_path, "def test_it(:\n") == declared.TestFile(tmp_path / "test_it.py", ())
