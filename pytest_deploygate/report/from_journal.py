@@ -106,6 +106,7 @@ def _lines(begin: Mapping[str, Any]) -> Lines:
         str(found.get("file", "")),
         {str(name): int(line) for name, line in found.get("names", {}).items()},
         {str(item): int(line) for item, line in found.get("items", {}).items()},
+        str(found.get("below", "")),
     )
 
 

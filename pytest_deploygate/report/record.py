@@ -121,13 +121,15 @@ class Provenance:
 class Lines:
     """Where items and targets are in the repository: the checklist, and an inventory's lines by name and by item.
 
-    A file is empty if it is not in the repository, or if an earlier version ran.
+    A file is empty if it is not in the repository, or if an earlier version ran. Both are below the folder `below` of the
+    repository (empty, or with a slash at its end), where pytest ran.
     """
 
     checklist: str = ""
     inventory: str = ""
     names: Mapping[str, int] = field(default_factory=dict)
     items: Mapping[str, int] = field(default_factory=dict)
+    below: str = ""
 
 
 @dataclass(frozen=True)

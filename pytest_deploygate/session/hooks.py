@@ -14,7 +14,7 @@ from collections.abc import Generator
 
 import pytest
 
-from pytest_deploygate import startup
+from pytest_deploygate import git, startup
 from pytest_deploygate.clients import reach, stopping
 from pytest_deploygate.journal import JournalError
 from pytest_deploygate.model import NotCovered, Verdict
@@ -105,7 +105,8 @@ def wake(config: pytest.Config) -> None:
             config.pluginmanager,
             lines=located.lines(
                 found.loaded, found.root, ((id_, each.arguments) for each in functions for id_ in each.items)
-            ),
+            )
+            | {"below": tree.prefix if (tree := git.work_tree(found.root)) else ""},
         )
     except JournalError as error:
         raise pytest.UsageError(str(error)) from None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import subprocess
 
 from project import Project
 
@@ -71,3 +73,20 @@ def test_a_finding_points_at_its_entry_else_at_its_section_else_at_the_checklist
         for result in json.loads(sarif.text(record))["runs"][0]["results"]
     }
     assert uris == {"inventories/prod.yml", "suites/checklist.md"}
+
+
+def test_a_project_below_the_top_of_a_repository_is_seen_from_there(pytester):
+    """A CI looks for the files of annotations from the top of the repository, wherever pytest ran."""
+    subprocess.run(["git", "init", "--quiet", pytester.path], check=True)
+    project = Project(pytester.mkdir("shop"), pytester)
+    project.inventory(INVENTORY)
+    project.suite(SUITE)
+    project.run_process("-m", "phase2")
+    record = from_journal.build(read(project.out)[0])
+    assert "::error file=shop/inventories/prod.yml,line=5,title=b.tables::" in github.text(record)
+    assert {place["location"]["path"] for place in json.loads(gitlab.text(record))} == {
+        "shop/inventories/prod.yml",
+        "shop/suites/checklist.md",
+    }
+    forged = dataclasses.replace(record, lines=dataclasses.replace(record.lines, below="../../"))
+    assert "::error file=inventories/prod.yml,line=5" in github.text(forged)

@@ -52,7 +52,7 @@ def of_finding(record: Record, item: Item, finding: Finding | None) -> tuple[str
     if finding is not None and _FILE.fullmatch(lines.inventory):
         line = next((lines.names[word] for word in _words(finding.target) if word in lines.names), 0)
         if line := line or lines.items.get(item.id, 0):
-            return lines.inventory, line
+            return _from_the_top(record, lines.inventory), line
     return _checklist(record), max(item.line, 1)
 
 
@@ -62,7 +62,14 @@ def of_decision(record: Record) -> tuple[str, int]:
 
 
 def _checklist(record: Record) -> str:
-    return record.lines.checklist if _FILE.fullmatch(record.lines.checklist) else CHECKLIST
+    known = _FILE.fullmatch(record.lines.checklist)
+    return _from_the_top(record, record.lines.checklist if known else CHECKLIST)
+
+
+def _from_the_top(record: Record, file: str) -> str:
+    """Return a file's path from the top of the repository, where a CI looks for it: pytest may have run below."""
+    path = f"{record.lines.below}{file}"
+    return path if _FILE.fullmatch(path) else file
 
 
 def _words(target: str) -> Iterator[str]:
