@@ -49,7 +49,10 @@ def address(name: str) -> Address:
         raise CannotTell(f"{name!r} does not say how to connect: write ssh://{name}, or local://")
     if kind not in (*_LINES, "ansible", *BY_TESTINFRA):
         known = (*_LINES, "ansible", *BY_TESTINFRA)
-        raise CannotTell(f"no kind of connection is named {kind!r}{nearest(kind, known)}")
+        place = f"{kind}://{rest.partition('?')[0].rpartition('@')[2]}"
+        raise CannotTell(
+            f"{place} cannot be accessed: no kind of connection is named {kind!r}{nearest(kind, known)}"
+        )
     where, _, query = rest.partition("?")
     options = {key: values[0] for key, values in parse_qs(query).items()}
     for key in _PATHS:
