@@ -16,7 +16,7 @@ from typing import Protocol
 import psycopg
 
 from pytest_deploygate.checks.replication.probe.failover import COMMAND_BOUND_S, run_command
-from pytest_deploygate.checks.replication.probe.managed.furthest import furthest
+from pytest_deploygate.checks.replication.probe.furthest import furthest
 from pytest_deploygate.checks.replication.probe.managed.repmgr import OfRepmgr
 from pytest_deploygate.checks.replication.section import Managed
 from pytest_deploygate.clients import patroni as rest

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from pytest_deploygate.checks.replication.probe.failover import run_command
-from pytest_deploygate.checks.replication.probe.managed.furthest import furthest
+from pytest_deploygate.checks.replication.probe.furthest import furthest
 from pytest_deploygate.checks.replication.section import Managed
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.postgres.cluster import Cluster
