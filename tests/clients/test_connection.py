@@ -79,6 +79,11 @@ def test_a_container_of_a_pod_is_named_behind_exec():
     ]
 
 
+def test_names_are_written_as_in_an_address():
+    """As those of an Ansible inventory are: a colon would otherwise begin a port or a password."""
+    assert words("docker://app%3Astaff@web1")[:5] == ["docker", "exec", "-u", "app:staff", "web1"]
+
+
 def test_a_folder_is_a_root():
     assert words("chroot:///srv/root") == ["chroot", "/srv/root", "/bin/sh", "-c", COMMAND]
 
@@ -136,6 +141,9 @@ def test_a_command_arrives_whole(command):
             "ssh://deploy:hunter2@db1",
             "ssh://deploy:…@db1 has a password, which is not used: log in with a key",
         ),
+        ("ssh://", "ssh:// names no host: write ssh://NAME"),
+        ("docker://app@", "docker:// names no host: write docker://NAME"),
+        ("ssh://db1?sudo_usr=app", "a connection has no option 'sudo_usr'; did you mean 'sudo_user'?"),
     ],
 )
 def test_what_is_no_connection(name, says):

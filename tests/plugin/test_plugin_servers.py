@@ -287,7 +287,7 @@ def test_a_password_of_ansibles_inventory_leaves_nothing(project):
 
 def test_forty_hosts_of_one_cause_are_one_finding_and_all_are_in_the_evidence(project):
     gone = "".join(
-        f'    - {{name: gone{n}, connection: "ssh://root@127.0.0.1:1?n={n}"}}\n' for n in range(40)
+        f'    - {{name: gone{n}, connection: "ssh://root@127.0.0.1:1?timeout={n + 1}"}}\n' for n in range(40)
     )
     project.inventory(SERVERS + gone)
     project.suite(

@@ -19,6 +19,11 @@ from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.problems import nearest
 
+#: Options of the connections that are made here.
+_OPTIONS = (
+    "ansible_inventory", "container", "context", "controlpersist", "kubeconfig", "namespace", "ssh_config", "ssh_extra_args",
+    "ssh_identity_file", "sudo", "sudo_user", "timeout",
+)  # fmt: skip
 #: Options whose values are paths here, in which `~` is the home folder.
 _PATHS = ("ansible_inventory", "ssh_config", "ssh_identity_file", "kubeconfig")
 _CONNECT_S = "10"
@@ -55,6 +60,9 @@ def address(name: str) -> Address:
         )
     where, _, query = rest.partition("?")
     options = {key: values[0] for key, values in parse_qs(query).items()}
+    wrong = next((key for key in options if key not in _OPTIONS and kind not in BY_TESTINFRA), None)
+    if wrong is not None:
+        raise CannotTell(f"a connection has no option {wrong!r}{nearest(wrong, _OPTIONS)}")
     for key in _PATHS:
         if key in options:
             options[key] = str(Path(options[key]).expanduser())
@@ -64,17 +72,19 @@ def address(name: str) -> Address:
         if ":" in user:
             login = f"{user.partition(':')[0]}:…@{host}"
             raise CannotTell(f"ssh://{login} has a password, which is not used: log in with a key")
-        user, (host, port) = unquote(user), _host_and_port(host.partition("/")[0])
-    return Address(kind, host.rstrip("/"), user, port, tuple(options.items()))
+        host, port = _host_and_port(host.partition("/")[0])
+    if not host and kind != "local":
+        raise CannotTell(f"{kind}:// names no host: write {kind}://NAME")
+    return Address(kind, unquote(host.rstrip("/")), unquote(user), port, tuple(options.items()))
 
 
 def _host_and_port(where: str) -> tuple[str, str]:
     """Split `host:port`; an address of IPv6 stands in brackets."""
     if where.startswith("["):
         host, _, port = where[1:].partition("]")
-        return unquote(host), port.removeprefix(":")
+        return host, port.removeprefix(":")
     host, _, port = where.partition(":")
-    return unquote(host), port
+    return host, port
 
 
 def line(name: str, command: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 
 from pytest_deploygate.checks.replication.facts import FailoverFacts
+from pytest_deploygate.checks.replication.probe.furthest import furthest
 from pytest_deploygate.checks.replication.probe.held import held
 from pytest_deploygate.checks.replication.probe.servers import read_server, read_standbys
 from pytest_deploygate.checks.replication.probe.write_load import ITEM
@@ -40,10 +41,6 @@ COMMAND_BOUND_S = 120.0
 RESTORED_BOUND_S = 60.0
 #: If the writers do not notice the stop for this long, it did not stop the primary.
 _FELT_S = 5.0
-_POSITION = (
-    "SELECT greatest((pg_last_wal_receive_lsn() - '0/0')::bigint, (pg_last_wal_replay_lsn() - '0/0')::bigint),"
-    " (SELECT count(*) FROM pg_stat_wal_receiver)"
-)
 
 
 def failover_evidence(
@@ -188,7 +185,7 @@ class _Drill:
             return self.record
         chosen: Node | None = None
         try:
-            chosen = self._choose()
+            chosen = furthest(self.cluster, self.failover.patience_s)
             self._promote(chosen)
             self._compare(chosen, ledger, mine)
         except CannotTell as unknown:
@@ -225,30 +222,6 @@ class _Drill:
             problem = problem or f"writes continued for {_FELT_S:g} s after the stop"
         if problem:
             self._end("not_promoted", f"the primary could not be stopped: {problem}")
-
-    def _choose(self) -> Node:
-        """Return the replica with the highest position, once no more WAL arrives.
-
-        After its receiver has ended, a replica may report the start of a segment as its receive position. So the greater
-        of received and replayed counts, once it no longer changes and the receiver has ended.
-        """
-        candidates = [n for n in self.cluster.replicas if not n.delayed and not n.upstream]
-        deadline = time.monotonic() + self.failover.patience_s
-        before: dict[str, int] = {}
-        while True:
-            answers = self.cluster.everywhere(lambda node: self.cluster.rows(node, _POSITION)[0], candidates)
-            seen = {name: row for name, row in answers.items() if not isinstance(row, CannotTell)}
-            if not seen:
-                raise CannotTell(
-                    "no replica can be queried for its position: " + "; ".join(map(str, answers.values()))
-                )
-            now = {name: int(row[0] or 0) for name, row in seen.items()}
-            quiet = all(row[1] == 0 for row in seen.values())
-            if (now == before and quiet) or time.monotonic() > deadline:
-                best = max(now, key=lambda name: now[name])
-                return next(node for node in candidates if node.name == best)
-            before = now
-            time.sleep(0.1)
 
     def _promote(self, node: Node) -> None:
         """Promote and wait until a row can be written."""

@@ -14,19 +14,24 @@ _POSITION = (
 )
 
 
-def furthest(cluster: Cluster, patience_s: float) -> Node:
-    """Return the replica with the greater of received and replayed WAL. Raises CannotTell if none can be asked.
+#: How long replicas take until one answers and positions stand still: one whose receiver was killed starts its recovery again.
+SETTLED_S = 10.0
 
-    After its receiver has ended, a replica may report a segment's start as received: the greater position counts.
+
+def furthest(cluster: Cluster, patience_s: float) -> Node:
+    """Return the replica with the greatest position, once it no longer changes and no receiver runs, or after `patience_s`.
+
+    After its receiver has ended, a replica may report a segment's start as received: the greater of received and replayed
+    WAL counts. Raises CannotTell if no replica can be asked.
     """
     candidates = [n for n in cluster.replicas if not n.delayed and not n.upstream]
-    deadline = time.monotonic() + min(patience_s, 10.0)
+    began = time.monotonic()
+    deadline, silent = began + patience_s, began + min(patience_s, SETTLED_S)
     before: dict[str, int] = {}
     while True:
         answers = cluster.everywhere(lambda node: cluster.rows(node, _POSITION)[0], candidates)
         seen = {name: row for name, row in answers.items() if not isinstance(row, CannotTell)}
-        if not seen and time.monotonic() < deadline:
-            # A replica whose receiver was killed starts its recovery again.
+        if not seen and time.monotonic() < silent:
             time.sleep(0.1)
             continue
         if not seen:

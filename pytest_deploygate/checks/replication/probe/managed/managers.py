@@ -16,7 +16,7 @@ from typing import Protocol
 import psycopg
 
 from pytest_deploygate.checks.replication.probe.failover import COMMAND_BOUND_S, run_command
-from pytest_deploygate.checks.replication.probe.furthest import furthest
+from pytest_deploygate.checks.replication.probe.furthest import SETTLED_S, furthest
 from pytest_deploygate.checks.replication.probe.managed.repmgr import OfRepmgr
 from pytest_deploygate.checks.replication.section import Managed
 from pytest_deploygate.clients import patroni as rest
@@ -145,7 +145,7 @@ class Plain:
     def promote(self, patience_s: float) -> str:
         """Promote the replica with the greater of received and replayed WAL, once no more arrives."""
         try:
-            best = furthest(self.cluster, patience_s)
+            best = furthest(self.cluster, min(patience_s, SETTLED_S))
         except CannotTell as unknown:
             return str(unknown)
         if self.managed.promote:
@@ -190,7 +190,7 @@ class ByCommand:
         if not self.promote_command:
             return ""
         try:
-            return run_command(self.promote_command, furthest(self.cluster, patience_s))
+            return run_command(self.promote_command, furthest(self.cluster, min(patience_s, SETTLED_S)))
         except CannotTell as unknown:
             return str(unknown)
 

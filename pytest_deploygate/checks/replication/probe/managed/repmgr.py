@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from pytest_deploygate.checks.replication.probe.failover import run_command
-from pytest_deploygate.checks.replication.probe.furthest import furthest
+from pytest_deploygate.checks.replication.probe.furthest import SETTLED_S, furthest
 from pytest_deploygate.checks.replication.section import Managed
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.postgres.cluster import Cluster
@@ -74,7 +74,7 @@ class OfRepmgr:
         if not self.managed.promote:
             return ""
         try:
-            return run_command(self.managed.promote, furthest(self.cluster, patience_s))
+            return run_command(self.managed.promote, furthest(self.cluster, min(patience_s, SETTLED_S)))
         except CannotTell as unknown:
             return str(unknown)
 
