@@ -54,13 +54,13 @@ def without_secrets(page: Any, timeout_s: float) -> bytes:
     from playwright.sync_api import Error  # noqa: PLC0415 (heavy)
 
     try:
-        covers = [_covered(frame, timeout_s) for frame in page.frames]
+        covers = list(filter(None, [_covered(frame, timeout_s) for frame in page.frames]))
         try:
             png: bytes = page.screenshot(
-                mask=covers, mask_color="#888888", animations="disabled", timeout=timeout_s * 1000
+                mask=covers or None, mask_color="#888888", animations="disabled", timeout=timeout_s * 1000
             )
         finally:
-            for frame in page.frames:
+            for frame in page.frames if covers else ():
                 frame.evaluate(_UNCOVER, _MARK)
     except Error as error:
         raise NoPicture(str(error).partition("\n")[0]) from None
@@ -68,13 +68,15 @@ def without_secrets(page: Any, timeout_s: float) -> bytes:
 
 
 def _covered(frame: Any, timeout_s: float) -> Any:
-    """Mark what must be covered in a frame, and return where that is.
+    """Mark what must be covered in a frame, and return where that is; None if nothing is.
 
     The secrets are not handed to the page: its texts are compared here.
     """
     # Unlike `evaluate` it has a timeout: a script of the page may keep it busy for ever.
     shown = frame.wait_for_function(_SHOWN, timeout=timeout_s * 1000).json_value()
     hidden = [n for n, text in enumerate(shown) if text is None or masked(text) != text]
+    if not hidden:
+        return None
     frame.evaluate(_COVER, [hidden, _MARK])
     return frame.locator(f"[{_MARK}]")
 

@@ -73,6 +73,7 @@ class Visit:
         self._errors: list[Said] = []
         self._pages: list[Opened] = []
         self._pictures: list[Picture] = []
+        self._last: bytes | None = None
         self._more = 0
         self._traced = False
         self._status: int | None = None
@@ -174,16 +175,16 @@ class Visit:
     def kept_picture(self) -> str:
         """Take a picture for the out folder only, with secrets covered; return its path, empty if there is none."""
         with contextlib.suppress(pictures.NoPicture):
-            return self._kept(pictures.without_secrets(self.page, self.settings.timeout.total_seconds()))[0]
+            return self._kept(self._taken())[0]
         return ""
 
-    def picture(self, title: str, *, keep: bool = True) -> Picture | None:
+    def picture(self, title: str, *, keep: bool = True, last: bool = False) -> Picture | None:
         """Take a picture of what can be seen now, with secrets covered; None if that cannot be had.
 
-        With `keep` the whole one is kept in the out folder.
+        With `keep` the whole one is kept in the out folder. With `last` it is the one that was taken last, if there is one.
         """
         with contextlib.suppress(pictures.NoPicture):
-            png = pictures.without_secrets(self.page, self.settings.timeout.total_seconds())
+            png = self._last if last and self._last is not None else self._taken()
             path, digest = self._kept(png) if keep else ("", "")
             with self._scratch() as page:
                 thumbnail, width, height = pictures.thumbnail(page, png)
@@ -239,6 +240,11 @@ class Visit:
             with contextlib.suppress(Exception):
                 self.context.tracing.stop()
         self.context.close()
+
+    def _taken(self) -> bytes:
+        self._last = None
+        self._last = pictures.without_secrets(self.page, self.settings.timeout.total_seconds())
+        return self._last
 
     def _kept(self, png: bytes) -> tuple[str, str]:
         digest = sha256(png)

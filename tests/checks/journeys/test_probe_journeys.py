@@ -119,6 +119,8 @@ def test_a_journey_comes_to_its_end(browser: Browser, out: Path):
     assert judged.verdict is Verdict.PASS, judged.reason
     assert [step.name for step in found.steps] == ["logs in as viewer", "clicks 'Plant'"]
     assert all((out / step.picture).is_file() for step in found.steps)
+    end = found.pictures[-1]
+    assert (end.path, end.title) == (found.steps[-1].picture, "sees the plant, after \"clicks 'Plant'\"")
     assert found.steps[1].value == "1,250 readings today"
     assert found.trace == ""
     assert any("Core Web Vitals" in note for note in judged.notes)
@@ -346,6 +348,20 @@ def test_steps_in_python(browser: Browser):
 
     judged = in_python(browser, go)
     assert judged.verdict is Verdict.PASS, judged.reason
+
+
+def test_what_goes_wrong_after_the_last_step_has_a_picture_of_its_own(browser: Browser):
+    journey = Journey("in Python", browser, journeys(), unrecorded("phase3.smoke"))
+
+    def go() -> None:
+        with journey.step("opens the login"):
+            journey.page.goto("/login")
+        journey.page.evaluate("document.body.innerHTML = '<h1>Gone</h1>'")
+        raise AssertionError("the form is gone")
+
+    found = journey.attempt(go)
+    assert found.problem == "the form is gone"
+    assert found.pictures[-1].path != found.steps[-1].picture
 
 
 def test_an_assertion_in_python(browser: Browser):

@@ -181,7 +181,8 @@ class Journey:
         visit.note_page()
         failed = bool(problem or unknown or any(step.problem for step in self._steps))
         last = pages.look(visit)
-        if (picture := visit.picture(self._title(), keep=True)) is not None:
+        # A journey that came to its end has a picture of that already: the one of its last step.
+        if (picture := visit.picture(self._title(), last=not failed)) is not None:
             self._pictures = [p for p in self._pictures if p.sha256 != picture.sha256] + [picture]
         trace = (visit.keep_trace() if failed else None) or ("", "")
         self._count(visit)
