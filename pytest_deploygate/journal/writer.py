@@ -157,15 +157,16 @@ class Writer:
         """
         return self._write([(kind, body)], wait=wait, masked=masked)[0]
 
-    def append_all(self, lines: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-        """Write many entries, some at a time, without waiting for each. Raises JournalError, as `append` does.
+    def append_all(self, lines: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Entry]:
+        """Write many entries, some at a time, without waiting for each; return them. Raises JournalError, as `append` does.
 
         For what other journals have recorded: the bodies are as they were read, and nothing is lost before the next
         `append` has waited.
         """
-        left = iter(lines)
+        left, made = iter(lines), list[Entry]()
         while some := list(itertools.islice(left, _AT_ONCE)):
-            self._write(some, wait=False, masked=False, as_read=True)
+            made += self._write(some, wait=False, masked=False, as_read=True)
+        return made
 
     def _write(
         self,

@@ -70,7 +70,9 @@ def merge(
     run.know(Collected(tests))
     disturbances = list(_disturbances(pieces))
     for each in pieces:
-        run.take_over(("test", _line(each, line, disturbances)) for line in each.lines)
+        made = run.take_over(("test", _line(each, line.body, disturbances)) for line in each.lines)
+        for line, entry in zip(each.lines, made, strict=True):
+            entry.take_findings(line)
         run.take_over((SPENT, spent) for spent in each.spent)
         run.others |= dict.fromkeys(each.others)
     return run, run.finish(interrupted=False)
@@ -113,8 +115,8 @@ def _evidence(out: Path, pieces: Sequence[Piece]) -> None:
     wrong = []
     for each in pieces:
         for line in each.lines:
-            for plain in line["findings"]:
-                for one in finding_from_json(plain).evidence:
+            for finding in line.findings:
+                for one in finding.evidence:
                     if (one.path and not inside(one.path)) or not intact(each.folder, one):
                         wrong.append(f"{one.path or one.title} of {each.words}")
                     elif one.path and each.folder != out:
@@ -135,18 +137,18 @@ _Disturbance = tuple[int, str, datetime, datetime]
 def _disturbances(pieces: Sequence[Piece]) -> Iterator[_Disturbance]:
     for each in pieces:
         for line in each.lines:
-            if line["test"] in each.disruptive:
-                for plain in line["findings"]:
-                    finding = finding_from_json(plain)
+            if line.body["test"] in each.disruptive:
+                for finding in line.findings:
                     began = finding.at - timedelta(seconds=finding.duration_s)
                     yield each.index, finding.test, began - CLOCK_SLACK, finding.at + CLOCK_SLACK
 
 
 def _line(each: Piece, line: Mapping[str, Any], disturbances: Sequence[_Disturbance]) -> dict[str, Any]:
     """Return a shard's line as it is taken over: a failure while another shard disturbed the platform says nothing."""
-    now = [_after(each, plain, disturbances) for plain in line["findings"]]
-    was = {"was": line["findings"]} if now != line["findings"] else {}
-    return {"test": line["test"], "findings": now, "shard": each.index, **was}
+    was = line["findings"]
+    now = [_after(each, plain, disturbances) for plain in was]
+    taken = {"test": line["test"], "findings": was, "shard": each.index}
+    return taken if now == was else {**taken, "findings": now, "was": was}
 
 
 def _after(each: Piece, plain: dict[str, Any], disturbances: Sequence[_Disturbance]) -> dict[str, Any]:

@@ -34,17 +34,17 @@ class Unlike(Exception):  # noqa: N818 (it is an answer, not an error)
 class Piece:
     """What a shard has recorded in its last run, and in those that it resumed.
 
-    `begin` is the run's first line, `tests` are its bound tests with their items, `lines` the bodies of the lines with
-    their findings, `spent` those of its probes' ledger, `others` the failed tests outside the checklist. `division` is the
-    digest that all shards have in common, `disruptive` are tests of it that disturb the platform. `ended` is None if the
-    run was killed, `head` is the hash of the last line. `lost` says which evidence could not be kept.
+    `begin` is the run's first line, `tests` are its bound tests with their items, `lines` those with their findings,
+    `spent` those of its probes' ledger, `others` the failed tests outside the checklist. `division` is the digest that all
+    shards have in common, `disruptive` are tests of it that disturb the platform. `ended` is None if the run was killed,
+    `head` is the hash of the last line. `lost` says which evidence could not be kept.
     """
 
     folder: Path
     run: str
     begin: Mapping[str, Any]
     tests: tuple[tuple[str, tuple[str, ...]], ...]
-    lines: tuple[Mapping[str, Any], ...]
+    lines: tuple[Entry, ...]
     spent: tuple[Mapping[str, Any], ...]
     others: tuple[str, ...]
     division: str
@@ -149,9 +149,7 @@ def _piece(folder: Path, entries: Sequence[Entry], chained: Sequence[str], lengt
     )
 
 
-def _findings(
-    entries: Sequence[Entry], chained: Sequence[str], kept: set[str]
-) -> Iterator[Mapping[str, Any]]:
+def _findings(entries: Sequence[Entry], chained: Sequence[str], kept: set[str]) -> Iterator[Entry]:
     """Yield the lines of tests: those of the last run, and of tests that it kept those of the newest run before it."""
     newest = {
         entry.body["test"]: entry.body["run"]
@@ -163,7 +161,7 @@ def _findings(
             continue
         test, run = entry.body["test"], entry.body["run"]
         if run == chained[-1] or (test in kept and newest.get(test) == run):
-            yield entry.body
+            yield entry
 
 
 def _lost(mine: Sequence[Entry]) -> Iterator[str]:

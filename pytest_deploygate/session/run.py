@@ -111,9 +111,9 @@ class Run:
         self._bound_known = True
         self._append("bound", {"run": self.id, "tests": tests, **more})
 
-    def take_over(self, lines: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-        """Journal what shards have recorded: kinds and bodies of lines. Raises JournalError."""
-        self._writer.append_all((kind, {**body, "run": self.id}) for kind, body in lines)
+    def take_over(self, lines: Iterable[tuple[str, Mapping[str, Any]]]) -> list[journal.Entry]:
+        """Journal what shards have recorded, kinds and bodies of lines; return the entries. Raises JournalError."""
+        return self._writer.append_all((kind, {**body, "run": self.id}) for kind, body in lines)
 
     def record(self, report: pytest.TestReport, *, wait: bool) -> str | None:
         """Journal the findings of a test report, and `wait` until the disk has them. Returns a sentence if evidence was lost."""
