@@ -81,16 +81,24 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=5000)
     parser.add_argument("--clients", type=int, default=5)
     parser.add_argument("--updates", type=int, default=20)
+    parser.add_argument("--runs", type=int, default=1, help="runs one after another")
     said = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        writer, items = begin(folder, said.items)
+        writer = Writer(folder)
+        items = begin(writer, "run-1", said.items)
         with served(folder) as (server, port):
             followers = [Follower(port) for _ in range(said.clients)]
             for follower in followers:
                 follower.start()
             flow = written(writer, items[: -said.updates], followers[0])
             found = [update(writer, item, followers) for item in items[-said.updates :]]
+            print(f"  run 1: {memory(server)}")
+            for number in range(2, said.runs + 1):
+                end(writer, f"run-{number - 1}")
+                begin(writer, f"run-{number}", said.items)
+                written(writer, items, followers[0], f"run-{number}")
+                print(f"  run {number}: {memory(server)}", flush=True)
             size = (folder / journal.FILE).stat().st_size
             print(
                 f"{said.items} items, {said.clients} clients, journal {size / 1e6:.1f} MB, while a run writes"
@@ -117,16 +125,15 @@ def main() -> None:
     print(json.dumps({"load": [round(n, 1) for n in os.getloadavg()], "cpus": os.cpu_count()}))
 
 
-def begin(folder: Path, number: int) -> tuple[Writer, list[str]]:
-    """Begin a run of so many items; return its journal's writer and their ids."""
+def begin(writer: Writer, run: str, number: int) -> list[str]:
+    """Begin a run of so many items; return their ids."""
     ids = [f"{PHASES[n % len(PHASES)]}.item-{n}" for n in range(number)]
     items = [
         dataclasses.asdict(Item(i, f"Item {i} works", i.partition(".")[0], Severity.CRITICAL, Kind.AUTOMATED))
         for i in ids
     ]
-    writer = Writer(folder)
     writer.append("run", {
-        "run": "run-1", "change": "CHG-1", "scope": "", "scope_items": ids,
+        "run": run, "change": "CHG-1", "scope": "", "scope_items": ids,
         "inventory": {"name": "prod", "description": "", "sha256": "1" * 64},
         "checklist": {
             "file": "checklist.md", "sha256": "3" * 64, "items": items, "roles": ["Release manager"],
@@ -136,11 +143,16 @@ def begin(folder: Path, number: int) -> tuple[Writer, list[str]]:
         "waived_exit": False, "kept": [], "resumes": False, "waivers": [], "weakenings": [], "windows": {},
         "chained": False, "who": "deployer", "host": "runner", "versions": {"pytest-deploygate": "0"},
     })  # fmt: skip
-    writer.append("bound", {"run": "run-1", "tests": [(f"test_{i}", [i]) for i in ids]})
-    return writer, ids
+    writer.append("bound", {"run": run, "tests": [(f"test_{i}", [i]) for i in ids]})
+    return ids
 
 
-def finds(writer: Writer, item: str, reason: str, *, wait: bool = False) -> None:
+def end(writer: Writer, run: str) -> None:
+    """End a run."""
+    writer.append("end", {"run": run, "interrupted": False})
+
+
+def finds(writer: Writer, item: str, reason: str, *, run: str = "run-1", wait: bool = False) -> None:
     """Write a finding; some are red, all have readings and evidence as those of a run."""
     verdict = Verdict.FAIL if item.endswith("7") else Verdict.PASS
     reading = Reading("lag_s", 0.2, "s", limit="5 s", ok=verdict is Verdict.PASS)
@@ -156,17 +168,19 @@ def finds(writer: Writer, item: str, reason: str, *, wait: bool = False) -> None
         "at most 5 s",
         ("a note",),
     )
-    body = {"run": "run-1", "test": found.test, "findings": [journal.finding_to_json(found)]}
+    body = {"run": run, "test": found.test, "findings": [journal.finding_to_json(found)]}
     writer.append("test", body, wait=wait)
 
 
-def written(writer: Writer, items: list[str], follower: Follower) -> float:
+def written(writer: Writer, items: list[str], follower: Follower, run: str = "run-1") -> float:
     """Write many findings as fast as the journal takes them; return how long after the last the page has it."""
     for item in items[:-1]:
-        finds(writer, item, "db1 lags 0.2 s behind db0, which is within the limit of 5 s")
-    finds(writer, items[-1], "the last of many")
+        finds(writer, item, "db1 lags 0.2 s behind db0, which is within the limit of 5 s", run=run)
+    last = items[-1]
+    follower.arrived.clear()
+    finds(writer, last, "the last of many", run=run)
     wrote = time.perf_counter()
-    return follower.when(f"{items[-1]}<")[0] - wrote
+    return follower.when(f"{last}<")[0] - wrote
 
 
 def update(writer: Writer, item: str, followers: list[Follower]) -> tuple[float, int]:

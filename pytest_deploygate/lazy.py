@@ -135,7 +135,9 @@ def _init(cls: Any, compiled: Callable[[], Any]) -> Callable[..., None]:
         if wrong or left < 0 or len(values) != len(names) or not values.keys() >= set(names):
             compiled()(self, *args, **kwargs)
             return
-        self.__dict__.update(values)
+        # In their order, and not by `update`: so that the dictionaries of all instances share their keys.
+        for name in names:
+            self.__dict__[name] = values[name]
         if hasattr(self, "__post_init__"):
             self.__post_init__()
 

@@ -96,14 +96,15 @@ _latest: tuple[Mapping[str, Any], Frame] | None = None
 
 
 def frame(begin: Mapping[str, Any]) -> Frame:
-    """Read a `run` entry, which nobody changes. Raises JournalError if this version cannot read it."""
+    """Read a `run` entry, which nobody changes, and keep both. Raises JournalError if this version cannot read it."""
     global _latest  # noqa: PLW0603 (one answer)
     if _latest is None or _latest[0] is not begin:
-        _latest = begin, _read(begin)
+        _latest = begin, read_frame(begin)
     return _latest[1]
 
 
-def _read(begin: Mapping[str, Any]) -> Frame:
+def read_frame(begin: Mapping[str, Any]) -> Frame:
+    """Read a `run` entry, as `frame` does, and keep nothing of it."""
     try:
         checklist, inventory, policy = begin["checklist"], begin["inventory"], begin["policy"]
         return Frame(

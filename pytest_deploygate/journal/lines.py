@@ -130,7 +130,7 @@ def parse_line(line: bytes, number: int, previous: str, start: int, path: Path) 
             "Move the folder aside (--fresh) and run again"
         ) from None
     end = sealed(own)
-    if not line.endswith(end) or own != own_digest(line[: -len(end)] + b"}"):
+    if not line.endswith(end) or own != _own(line, len(end)):
         raise JournalError(
             f"{path}:{number}: this line was changed after it was written; the record was damaged or edited. "
             "Move the folder aside (--fresh) and run again"
@@ -147,6 +147,13 @@ def parse_line(line: bytes, number: int, previous: str, start: int, path: Path) 
 def own_digest(line: bytes) -> str:
     """Return the digest of a line without its seal."""
     return hashlib.sha256(line).hexdigest()
+
+
+def _own(line: bytes, seal: int) -> str:
+    """Return the digest of a line without its seal of that length. The first line of a run is long: it is not copied."""
+    digest = hashlib.sha256(memoryview(line)[:-seal])
+    digest.update(b"}")
+    return digest.hexdigest()
 
 
 def sealed(own: str) -> bytes:

@@ -125,6 +125,7 @@ class Tail:
             self._number, self._previous = entry.seq, entry.sha256
             self._offset += len(line)
             self._whole = self._offset
+            del line  # the first one of a run is long, and so is what is made of it
             yield entry
 
     def _may_hash(self) -> bool:

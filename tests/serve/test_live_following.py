@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import gc
 import os
 import shutil
 import subprocess
 import sys
 import urllib.request
+import weakref
 from pathlib import Path
 
 import pytest
@@ -50,6 +53,27 @@ def test_each_line_is_read_once(change, tmp_path, monkeypatch):
     assert following.look().change.decision
     assert read == list(range(1, len(read) + 1))
     assert len(read) == 2 + 4 + 2
+
+
+def test_nothing_of_a_line_is_kept_but_what_the_page_shows(change, tmp_path, monkeypatch):
+    """The first line of a run has the whole checklist, several megabytes of values where it is long."""
+    kept, parse_line = [], tail.parse_line
+
+    class Body(dict):
+        """A body to which there can be a weak reference."""
+
+    def read(*given):
+        entry = parse_line(*given)
+        body = Body(entry.body)
+        kept.append(weakref.ref(body))
+        return dataclasses.replace(entry, body=body)
+
+    monkeypatch.setattr(tail, "parse_line", read)
+    following = Following(tmp_path)
+    change.finds(change.items[0])
+    assert done(following.look()) == 1
+    gc.collect()
+    assert [one() for one in kept] == [None] * 3
 
 
 def test_a_line_is_counted_once_it_is_whole(change, tmp_path, file):

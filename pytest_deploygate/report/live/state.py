@@ -14,7 +14,7 @@ from datetime import datetime
 from sys import intern
 
 from pytest_deploygate.decision import incident_log, incidents, standing
-from pytest_deploygate.decision.frame import Frame, frame
+from pytest_deploygate.decision.frame import Frame, read_frame
 from pytest_deploygate.decision.incidents import Incident
 from pytest_deploygate.journal import CONDENSED, Entry, decision_from_json, readable
 from pytest_deploygate.journal.typed import made, text, texts
@@ -161,7 +161,7 @@ class State:
     def _begin(self, entry: Entry) -> None:
         begin = entry.body
         self._enter(resumes=bool(begin.get("resumes")))
-        about = frame(begin)
+        about = read_frame(begin)
         scope = set(about.scope)
         # Items outside of the scope are not shown: only those inside are kept.
         self._held = {intern(item.id): _Held(_shared(item)) for item in about.items if item.id in scope}
