@@ -120,6 +120,7 @@ def template(name: str) -> jinja2.Template:
         measured=words.measured,
         met=words.met,
         moment=words.moment,
+        thousands=words.thousands,
         brief=functools.partial(words.shortened, most=size.BRIEF),
         long=_long,
         glance=functools.partial(words.shortened, most=150),

@@ -143,7 +143,12 @@ def span(start: datetime, end: datetime | None) -> str:
 
 def count(n: int, one: str, many: str = "") -> str:
     """Format a number of things: `1 item`, `1,200 items`."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
+    return f"{thousands(n)} {one if n == 1 else many or one + 's'}"
+
+
+def thousands(n: int) -> str:
+    """Format a count: `1,200`."""
+    return f"{n:,}"
 
 
 def elsewhere(n: int, *, more: bool) -> str:

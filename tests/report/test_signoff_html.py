@@ -100,6 +100,8 @@ def test_five_thousand_items_stay_under_a_megabyte(verdict: Verdict) -> None:
     missing = [r.item.id for r in record.items if f"<code>{r.item.id}</code>" not in text]
     assert missing == []
     assert "are shown in one line each" in text
+    assert "All items (5,000)" in text
+    assert "5000 of" not in text
 
 
 def test_evidence_in_the_journal_is_shown_while_there_is_room() -> None:

@@ -84,6 +84,19 @@ def test_items_come_as_a_run_writes_them_and_red_is_first(tmp_path, following):
         assert "RUNNING" not in events.until("HOLD", "4 of 4 items", "Release manager")
 
 
+def test_large_counts_are_grouped_everywhere(tmp_path, following):
+    with served(tmp_path) as port:
+        change = Change(tmp_path, 3000).begin()
+        for item in change.items[:1500]:
+            change.finds(item, Verdict.FAIL if item.startswith("golive.") else Verdict.PASS)
+        page = following(port).until("1,500 of 3,000 items")
+        assert all(words in page for words in ("750 fail", "750 waiting", "And 710 more", "and 1,470 more"))
+        for item in change.items[1500:]:
+            change.finds(item, Verdict.FAIL)
+        change.writer.close()
+        following(port).until("3,000 of 3,000 items", "Needs action (2,250)", "1,500 fail")
+
+
 def test_only_the_parts_that_change_are_sent(tmp_path, following):
     change = Change(tmp_path).begin()
     with served(tmp_path) as port:
