@@ -216,6 +216,9 @@ def _nothing(mine: Sequence[ItemResult]) -> Said:
     if any(r.verdict in (Verdict.PASS, Verdict.ATTESTED, Verdict.WAIVED, Verdict.FAIL) for r in mine):
         return []
     text = "no item of this scope was measured or attested"
+    if half := [r.item.id for r in mine if any(finding.verdict.good for finding in r.findings)]:
+        some = ", ".join(half[:4]) + (" …" if len(half) > 4 else "")
+        text = f"no item of this scope has all that it needs; a part of it passed: {some}"
     if mine and all(r.verdict is Verdict.NOT_APPLICABLE for r in mine):
         text += ": the inventory declares that none of them applies, so leave this scope out"
     return [(Rule("nothing measured is never GO", Outcome.HOLD, text), EXIT_HOLD)]

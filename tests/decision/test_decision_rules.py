@@ -168,6 +168,15 @@ def test_nothing_measured_is_never_go(found):
     assert "no item of this scope was measured or attested" in said(decision)
 
 
+def test_half_an_item_is_not_called_nothing():
+    """A hybrid item whose automated part passed, and which nobody has attested."""
+    half = replace(result("pass"), verdict=Verdict.NOT_COVERED, reason="a person must attest it")
+    decision = ask(half)
+    assert (decision.outcome, decision.exit_code) == (Outcome.HOLD, 21)
+    assert "no item of this scope has all that it needs; a part of it passed: i.0" in said(decision)
+    assert "measured or attested" not in said(decision)
+
+
 def test_what_is_out_of_scope_has_no_say():
     """A failed critical item out of scope changes neither decision nor counts."""
     decision = ask(GOOD, result("fail", "critical", in_scope=False))
