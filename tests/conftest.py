@@ -1,18 +1,17 @@
 from __future__ import annotations
 
 import fcntl
-import shutil
 import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+from lab_watch import watched
 from long_ones import mark_long
 from places import server_folder
 
 from pytest_deploygate.clients import reach
-from pytest_deploygate.lab import leftovers
 
 pytest_plugins = ["pytester", "skipped"]
 # No test is timed: on a busy machine an example may take long.
@@ -86,9 +85,8 @@ def lab_place() -> Iterator[Path]:
     """A separate folder for labs: servers run as another user, who must be able to reach it."""
     folder = server_folder("dglab-")
     folder.chmod(0o711)
-    yield folder
-    leftovers.end_all(folder)  # an interrupted test leaves its lab behind
-    shutil.rmtree(folder, ignore_errors=True)
+    with watched(folder):  # an interrupted test leaves its lab behind, and a killed worker all of them
+        yield folder
 
 
 @pytest.fixture(autouse=True)
