@@ -133,7 +133,7 @@ class AutoFailover(Scratch):
         return Path(f"{self.folder}/run/pg_autoctl{self.folder}/{name}/pg_autoctl.pid")
 
     def _group(self, name: str) -> str:
-        return f"$(head -n 1 {self._pid_file(name)})"
+        return f"$(head -n 1 {self._pid_file(name)} 2>/dev/null)"
 
     def _run(self, name: str) -> str:
         run = f"setsid {self.program} run --pgdata {self.folder}/{name}"
