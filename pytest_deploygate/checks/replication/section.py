@@ -114,7 +114,8 @@ class Managed(Section):
     cluster: str | None = Field(default=None, description="name of the cluster, for cloudnativepg")
     state: str | None = Field(
         default=None,
-        description="command that prints `repmgr service status --csv` of {node}, for repmgr; default: by ssh",
+        description="command that prints the manager's state: `repmgr service status --csv` of {node}, by default through ssh; "
+        "or `pg_autoctl show state --json`",
     )
     entries: list[Entry] = Field(default=[], description="poolers, balancers and names that must follow")
     newest_backup: str | None = Field(
@@ -160,8 +161,10 @@ class Managed(Section):
             raise ValueError("the manager `plain` needs `restore`: it cannot switch back by itself")
         if self.manager == "cloudnativepg" and not self.cluster:
             raise ValueError("the manager `cloudnativepg` needs `cluster`, the name of the cluster")
-        if self.manager != "repmgr" and self.state is not None:
-            raise ValueError(f"`state` is for the manager `repmgr`, not for `{self.manager}`")
+        if self.manager not in ("repmgr", "pg_auto_failover") and self.state is not None:
+            raise ValueError(
+                f"`state` is for the managers `repmgr` and `pg_auto_failover`, not for `{self.manager}`"
+            )
         if self.newest_backup is None and self.without_backup is None:
             raise ValueError(
                 "add `newest_backup`, a command that prints its time, or say with `without_backup` why none is needed"

@@ -123,7 +123,7 @@ def test_without_a_record_it_is_said_how_to_run_a_drill():
 
 
 def test_commands_by_documentation_only_are_called_so():
-    assert "by documentation only" in found(manager="pg_auto_failover", by_documentation=True).reason
+    assert "by documentation only" in found(manager="cloudnativepg", by_documentation=True).reason
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_commands_by_documentation_only_are_called_so():
         ({"manager": "hook"}, "`switch` and `promote`"),
         ({"manager": "plain"}, "needs `restore`"),
         ({"manager": "cloudnativepg"}, "needs `cluster`"),
-        ({"state": "x"}, "`state` is for the manager `repmgr`, not for `patroni`"),
+        ({"state": "x"}, "`state` is for the managers `repmgr` and `pg_auto_failover`, not for `patroni`"),
         ({"without_backup": None}, "newest_backup"),
         ({"faults": [{"fault": "switchover"}, {"fault": "switchover"}]}, "is named twice"),
     ],

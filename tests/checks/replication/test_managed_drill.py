@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scratch_cluster import GATE, SYNCHRONOUS, Scratch, scratch
+from scratch_cluster import GATE, SYNCHRONOUS, Scratch, scratch, wait
 
 from pytest_deploygate.checks.replication.judge.managed import judge_managed
-from pytest_deploygate.checks.replication.probe.managed import drill, managers, planning
+from pytest_deploygate.checks.replication.probe.managed import drill, managers, planning, whole
 from pytest_deploygate.checks.replication.probe.managed.evidence import managed_evidence
 from pytest_deploygate.checks.replication.probe.managed.sampling import Sampling
 from pytest_deploygate.checks.replication.probe.managed.steps import Step, Steps, alone
@@ -171,7 +171,6 @@ def test_the_plan_says_what_is_disturbed_and_for_how_long(own: Scratch, tmp_path
 @pytest.mark.parametrize(
     ("name", "more", "command"),
     [
-        ("pg_auto_failover", {}, "pg_autoctl perform promotion --name {node}"),
         (
             "cloudnativepg",
             {"cluster": "platform"},
@@ -190,6 +189,57 @@ def test_commands_of_managers_that_are_known_by_documentation_only(
     try:
         assert managers.manager(cluster, managed, None).by_documentation
     finally:
+        cluster.close()
+
+
+def test_the_servers_say_whether_a_switch_was_made(own: Scratch, tmp_path: Path) -> None:
+    """A command may wait in vain for the manager's answer after the switch, as that of pg_auto_failover 2.0 does."""
+    cluster, context, _ = about(
+        own, tmp_path / "drill.json", manager="hook", switch="exit 12", promote="false"
+    )
+    try:
+        nodes = {node.name: node for node in cluster.nodes}
+        assert whole.switched(cluster, context.manager, nodes["db2"], "db1") == ""
+        problem = whole.switched(cluster, context.manager, nodes["db1"], "db2")
+        assert problem == "`exit 12` ended with exit code 12"
+    finally:
+        cluster.close()
+
+
+@pytest.mark.long
+def test_a_fault_that_ends_nothing_is_called_so(own: Scratch, tmp_path: Path) -> None:
+    """What starts a killed server again, within half a second as pg_autoctl does, leaves nothing to take over."""
+    commands = {"manager": "hook", "switch": "false", "promote": "true", "restore": None, "within": "1s"}
+    nothing = {"fault": "killed", "do": "true", "undo": "true"}
+    cluster, context, managed = about(own, tmp_path / "drill.json", faults=[nothing], **commands)
+    try:
+        record = drill.run(context, managed.faults[0])
+    finally:
+        cluster.close()
+    assert (record.outcome, record.facts.missing) == ("no_leader", 0)
+    assert "no node but db1 took writes from clients within 31 s; db1 itself took writes 3" in record.reason
+    assert "or something started its server again, which `do` has to end, too" in record.reason
+
+
+def test_a_standby_under_another_name_is_found_by_its_slot(own: Scratch, tmp_path: Path) -> None:
+    """A manager may name its standbys as it likes: commits wait for db3 only."""
+    cluster, _, _ = about(own, tmp_path / "drill.json")
+    ours = own.sql("db3", "SHOW primary_conninfo")[0][0].replace("'", "''")
+    names = own.sql("db1", "SHOW synchronous_standby_names")[0][0]
+    try:
+        assert whole.heir(cluster, cluster.primary) == "db2"
+        own.setting(
+            "db3", "primary_conninfo", ours.replace("application_name=db3", "application_name=node_7")
+        )
+        own.setting("db1", "synchronous_standby_names", "node_7")
+        partner = (
+            "SELECT 1 FROM pg_stat_replication WHERE application_name = 'node_7' AND sync_state = 'sync'"
+        )
+        wait(lambda: own.sql("db1", partner))
+        assert whole.heir(cluster, cluster.primary) == "db3"
+    finally:
+        own.setting("db1", "synchronous_standby_names", names or None)
+        own.setting("db3", "primary_conninfo", ours)
         cluster.close()
 
 

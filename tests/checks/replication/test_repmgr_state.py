@@ -18,7 +18,7 @@ NODES = [Node(name=name, host="127.0.0.1") for name in ("db1", "db2", "db3")]
 
 
 def why(said: str, leaders: tuple[str, ...] = ("db1",), *, automatic: bool = True) -> str:
-    return "; ".join(unfit(parsed(said), NODES, leaders, automatic=automatic))
+    return "; ".join(unfit(parsed(said), NODES, leaders, automatic))
 
 
 def test_a_ready_cluster_may_fail_over():

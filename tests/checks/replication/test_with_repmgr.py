@@ -14,7 +14,8 @@ from pytest_deploygate.checks.replication.judge.managed import judge_managed
 from pytest_deploygate.checks.replication.probe.managed import drill, planning
 from pytest_deploygate.checks.replication.probe.managed.evidence import managed_evidence
 from pytest_deploygate.checks.replication.probe.managed.one import Record
-from pytest_deploygate.checks.replication.probe.managed.repmgr import STATE, Member, OfRepmgr, parsed
+from pytest_deploygate.checks.replication.probe.managed.repmgr import REPMGR, STATE, Member, parsed
+from pytest_deploygate.checks.replication.probe.managed.stated import Stated
 from pytest_deploygate.checks.replication.section import InDatabase, Managed
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.postgres.cluster import Cluster
@@ -50,7 +51,7 @@ def refusal(nodes: Repmgr, record: Path, **more: object) -> str:
     """Why no drill may begin, as it is now."""
     cluster, _, managed = opened(nodes, record, **more)
     try:
-        return OfRepmgr(cluster, managed, settled_s=0.0).refusal()
+        return Stated(cluster, managed, REPMGR, settled_s=0.0).refusal()
     finally:
         cluster.close()
 

@@ -1,8 +1,8 @@
 """Managers of a cluster: how each lets another node lead. Who leads is asked of the servers, not of the manager.
 
-Patroni, repmgr and plain promotion are run by the tests. The others are by their documentation only: pg_auto_failover
-(https://pg-auto-failover.readthedocs.io/en/main/ref/), and CloudNativePG (https://cloudnative-pg.io/documentation/current/), through the status of its `Cluster` by kubectl, as
-`kubectl cnpg promote` does. A managed service is reached by the inventory's own commands.
+Patroni, repmgr, pg_auto_failover and plain promotion are run by the tests. CloudNativePG is by its documentation only
+(https://cloudnative-pg.io/documentation/current/): through the status of its `Cluster` by kubectl, as `kubectl cnpg promote`
+does. A managed service is reached by the inventory's own commands.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import psycopg
 
 from pytest_deploygate.checks.replication.probe.failover import COMMAND_BOUND_S, run_command
 from pytest_deploygate.checks.replication.probe.furthest import SETTLED_S, furthest
-from pytest_deploygate.checks.replication.probe.managed.repmgr import OfRepmgr
+from pytest_deploygate.checks.replication.probe.managed.autofailover import AUTO_FAILOVER
+from pytest_deploygate.checks.replication.probe.managed.repmgr import REPMGR
+from pytest_deploygate.checks.replication.probe.managed.stated import Stated
 from pytest_deploygate.checks.replication.section import Managed
 from pytest_deploygate.clients import patroni as rest
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
@@ -214,20 +216,17 @@ def manager(cluster: Cluster, managed: Managed, patroni: Patroni | None) -> Mana
         case "plain":
             return Plain(cluster, managed)
         case "repmgr":
-            return OfRepmgr(cluster, managed)
+            return Stated(cluster, managed, REPMGR)
+        case "pg_auto_failover":
+            return Stated(cluster, managed, AUTO_FAILOVER)
         case _:
             switch, promote = documented(managed)
             return ByCommand(cluster, managed.manager, managed.switch or switch, managed.promote or promote)
 
 
 def documented(managed: Managed) -> tuple[str, str]:
-    """Return the documented commands of a manager: for a switchover to {node}, and for a promotion of it.
-
-    Both promote by themselves after a fault.
-    """
+    """Return the commands of a manager: for a switchover to {node}, and for a promotion of it, unless it promotes by itself."""
     match managed.manager:
-        case "pg_auto_failover":
-            return "pg_autoctl perform promotion --name {node}", ""
         case "cloudnativepg":
             name = shlex.quote(managed.cluster or "")
             change = """'{"status":{"targetPrimary":"'{node}'","phase":"Switchover in progress"}}'"""

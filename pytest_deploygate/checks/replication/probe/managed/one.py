@@ -30,7 +30,11 @@ Record = drills.Record[ManagedFacts]
 LEAD_S, TAIL_S = 1.5, 1.0
 #: How long every node may take to replay the last acknowledged write at the end.
 _REPLAYED_S = 15.0
+#: A fault takes a moment: a leader that takes writes for longer was not ended by it.
+_FELT_S = 5.0
 _LEADS = "the leader"
+#: Faults that need not move the leader.
+_STAYS = ("dcs_lost", "disk_full")
 
 
 class Drill:
@@ -136,11 +140,11 @@ class Drill:
     def _bring_about(self, before: Node) -> str:
         if self.disturbance.do:
             return run_command(self.disturbance.do, before)
-        return self.about.manager.switch(before.name, whole.heir(self.cluster, before))
+        return whole.switched(self.cluster, self.about.manager, before, whole.heir(self.cluster, before))
 
     def _await_leader(self, before: Node, sampling: Sampling) -> None:
         """Wait until clients write and read again. The fault of a lost DCS need not move the leader."""
-        stays = self.disturbance.fault in ("dcs_lost", "disk_full")
+        stays = self.disturbance.fault in _STAYS
         if self.disturbance.do and not stays:
             problem = self.about.manager.promote(self.managed.patience_s)
             if problem:
@@ -148,7 +152,7 @@ class Drill:
                 return
         deadline = self.at + self.managed.patience_s
         since = self.at + (self._ttl_s() if stays else 0.0)
-        while time.monotonic() < deadline:
+        while True:
             after = sampling.writable_since(since)
             moved = bool(after) and (stays or after != before.name)
             first = self._first(sampling, "writes")
@@ -160,10 +164,24 @@ class Drill:
             if stopping.stopped():
                 self._end("unproven", "the drill was stopped")
                 return
+            # Only now: a command for a switchover may have taken longer than that.
+            if time.monotonic() > deadline:
+                break
             time.sleep(0.05)
         self._end(
             "no_leader",
-            f"no node but {before.name} took writes from clients within {words_for(self.managed.patience_s)}",
+            f"no node but {before.name} took writes from clients within {words_for(self.managed.patience_s)}"
+            + self._came_back(before, sampling),
+        )
+
+    def _came_back(self, before: Node, sampling: Sampling) -> str:
+        """Say that the former leader itself took writes after the fault: then there was nothing to take over."""
+        late_s = max((last - self.at for who, _, last in sampling.seen() if who == before.name), default=0.0)
+        if not self.disturbance.do or self.disturbance.fault in _STAYS or late_s < _FELT_S:
+            return ""
+        return (
+            f"; {before.name} itself took writes {words_for(late_s)} after the fault: `do` did not end it, or something started "
+            "its server again, which `do` has to end, too"
         )
 
     def _ttl_s(self) -> float:
@@ -190,8 +208,7 @@ class Drill:
         others = [first for who, first, _ in spans if who != before and first >= self.at]
         if others:
             return min(others)
-        stays = self.disturbance.fault in ("dcs_lost", "disk_full")
-        return self.at if stays else None
+        return self.at if self.disturbance.fault in _STAYS else None
 
     def _await_whole(self, before: Node) -> None:
         """Wait until the former leader and all others stream from the one that leads."""
@@ -274,7 +291,13 @@ class Drill:
             return
         self.steps.done(Step(_LEADS, self.cluster.primary.name))
         self.held.follow(self.cluster, self.cluster.primary.name)
-        self._found(restored_s=round(time.monotonic() - began, 3))
+        if unfit := self.about.manager.refusal():
+            self._end(
+                "not_restored",
+                f"{self.cluster.primary.name} leads again, but no drill could begin now: {unfit}",
+            )
+        else:
+            self._found(restored_s=round(time.monotonic() - began, 3))
         # Only now: without a manager the other replicas follow the new leader when they are rebuilt, not before.
         self._found(missing_by_node=whole.lacks(self.cluster, self.acknowledged, mine, _REPLAYED_S))
         markers.clean(self.cluster, self.cluster.primary, mine)

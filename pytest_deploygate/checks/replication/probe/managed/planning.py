@@ -69,8 +69,12 @@ def configuration(about: Context) -> dict[str, str]:
         "synchronous_commit": server.synchronous_commit,
         "manager": about.managed.manager,
     }
+    names = server.synchronous_standby_names
+    if about.managed.manager == "pg_auto_failover":
+        # The monitor names all others, so other names after each switch; only how many count is set.
+        names = names.partition("(")[0].strip()
     if about.managed.manager != "patroni":
-        found["synchronous_standby_names"] = server.synchronous_standby_names
+        found["synchronous_standby_names"] = names
     return found | about.manager.configuration()
 
 

@@ -6,17 +6,10 @@ or a node is unreachable.
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import shlex
-import time
 from collections.abc import Iterator, Sequence
 
-from pytest_deploygate.checks.replication.probe.failover import run_command
-from pytest_deploygate.checks.replication.probe.furthest import SETTLED_S, furthest
-from pytest_deploygate.checks.replication.section import Managed
-from pytest_deploygate.clients.host import commands
-from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.checks.replication.probe.managed.stated import Kind
 from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
@@ -24,7 +17,6 @@ from pytest_deploygate.redaction import redact
 
 SWITCH = "ssh {node} repmgr standby switchover --siblings-follow"
 STATE = "ssh {node} repmgr service status --csv"
-_ANSWERED_S = 30.0
 #: After its server was restarted, a repmgrd takes seconds until it reports again.
 _SETTLED_S = 15.0
 #: repmgrd looks at its upstream each 2 s by default; one that has not for longer stands still. While it waits for the result
@@ -46,90 +38,6 @@ class Member:
     paused: bool | None
     priority: int
     seen_s: int | None
-
-
-@dataclass(frozen=True)
-class OfRepmgr:
-    """repmgr. repmgrd promotes by itself, unless the inventory has a command for that."""
-
-    cluster: Cluster
-    managed: Managed
-    by_documentation: bool = False
-    settled_s: float = _SETTLED_S
-
-    def refusal(self) -> str:
-        """Return why no drill may begin: repmgrd would promote nobody, or repmgr has the cluster otherwise than it is."""
-        try:
-            return self._state()[1]
-        except CannotTell as unknown:
-            return str(unknown)
-
-    def switch(self, leader: str, wanted: str) -> str:  # noqa: ARG002 (repmgr finds the leader itself)
-        """Switch over to a node; the command runs there."""
-        node = next(node for node in self.cluster.nodes if node.name == wanted)
-        return run_command(self.managed.switch or SWITCH, node)
-
-    def promote(self, patience_s: float) -> str:
-        """Run the inventory's command for the replica that has received most; without one repmgrd promotes."""
-        if not self.managed.promote:
-            return ""
-        try:
-            return run_command(self.managed.promote, furthest(self.cluster, min(patience_s, SETTLED_S)))
-        except CannotTell as unknown:
-            return str(unknown)
-
-    def settle(self, after: str) -> None:
-        """Wait until repmgr has the new leader as primary, for a while. Its server takes writes before: nobody can rejoin then."""
-        deadline = time.monotonic() + self.settled_s
-        while time.monotonic() < deadline:
-            with contextlib.suppress(CannotTell):
-                if [m.name for m in self._ask(after) if m.role == "primary" and m.running] == [after]:
-                    return
-            time.sleep(0.5)
-
-    def configuration(self) -> dict[str, str]:
-        """Return the commands, the priorities, and whether repmgr could fail over now. Raises CannotTell."""
-        members, problem = self._state()
-        return {
-            "switch": self.managed.switch or SWITCH,
-            "promote": self.managed.promote or "repmgrd",
-            "priorities": ", ".join(sorted(f"{m.name} {m.priority}" for m in members)),
-            "repmgr": problem or "ready",
-        }
-
-    def _state(self) -> tuple[list[Member], str]:
-        """Return the members, and what speaks against a failover once repmgrd had time to settle. Raises CannotTell."""
-        automatic = not self.managed.promote and any(f.do and not f.unavailable for f in self.managed.faults)
-        deadline = time.monotonic() + self.settled_s
-        while True:
-            members = self._ask()
-            problem = "; ".join(unfit(members, self.cluster.nodes, self._leaders(), automatic=automatic))
-            if not problem or time.monotonic() > deadline:
-                return members, problem
-            time.sleep(0.5)
-
-    def _ask(self, first: str = "") -> list[Member]:
-        """Ask one node after the other until one answers. Raises CannotTell if none does, or one answers something else."""
-        problems = []
-        for node in sorted(self.cluster.nodes, key=lambda node: node.name != first):
-            command = (self.managed.state or STATE).replace("{node}", shlex.quote(node.name))
-            try:
-                said = commands.printed(command, _ANSWERED_S)
-            except CannotTell as unknown:
-                problems.append(str(unknown))
-                continue
-            try:
-                return parsed(said)
-            except CannotTell as odd:
-                raise CannotTell(f"`{redact(command)}` printed {odd}") from None
-        raise CannotTell(f"repmgr's state cannot be read: {'; '.join(problems)}")
-
-    def _leaders(self) -> list[str]:
-        """Return the nodes that say they are not in recovery; a silent one is repmgr's to report."""
-        answers = self.cluster.everywhere(
-            lambda node: self.cluster.value(node, "SELECT NOT pg_is_in_recovery()")
-        )
-        return [name for name, leads in answers.items() if leads is True]
 
 
 def parsed(said: str) -> list[Member]:
@@ -162,7 +70,7 @@ def _member(line: str) -> Member:
 
 
 def unfit(
-    members: Sequence[Member], nodes: Sequence[Node], leaders: Sequence[str], *, automatic: bool
+    members: Sequence[Member], nodes: Sequence[Node], leaders: Sequence[str], automatic: bool
 ) -> Iterator[str]:
     """Yield what speaks against a failover; `automatic` if repmgrd is to promote. `leaders` are asked of the servers."""
     known = {member.name: member for member in members}
@@ -208,3 +116,16 @@ def _repmgrd(ours: Sequence[Member], aside: Sequence[str]) -> Iterator[str]:
 
 def _list(names: Iterator[str] | Sequence[str] | dict[str, Member]) -> str:
     return ", ".join(names)
+
+
+REPMGR = Kind(
+    name="repmgr",
+    promotes="repmgrd",
+    switch=SWITCH,
+    state=STATE,
+    parsed=parsed,
+    unfit=unfit,
+    leads=lambda member: member.role == "primary" and bool(member.running),
+    priority=lambda member: str(member.priority),
+    settled_s=_SETTLED_S,
+)

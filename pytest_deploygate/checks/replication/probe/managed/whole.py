@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
-from pytest_deploygate.checks.replication.facts import Server
+from pytest_deploygate.checks.replication.facts import Server, Standby
 from pytest_deploygate.checks.replication.probe.failover import run_command
 from pytest_deploygate.checks.replication.probe.managed.managers import Manager
 from pytest_deploygate.checks.replication.probe.servers import read_server, read_standbys
+from pytest_deploygate.checks.replication.probe.streaming import match
 from pytest_deploygate.checks.replication.section import Managed
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster
@@ -49,8 +51,26 @@ def synchronous(cluster: Cluster, node: Node) -> bool:
 def heir(cluster: Cluster, now: Node) -> str:
     """Return the replica that a clean switchover goes to: a synchronous one, if there is one. Raises CannotTell."""
     able = [n.name for n in cluster.nodes if n.name != now.name and not n.delayed and not n.upstream]
-    partners = {s.application for s in read_standbys(cluster, now) if s.sync_state in ("sync", "quorum")}
+    partners = _partners(cluster, now)
     return next((name for name in able if name in partners), able[0])
+
+
+def _partners(cluster: Cluster, now: Node) -> set[str]:
+    """Return the nodes that commits wait for. A manager may stream under names that are not the nodes'. Raises CannotTell."""
+    rows = _standbys(cluster, now)
+    return {name for name, row in rows.items() if row.sync_state in ("sync", "quorum")}
+
+
+def _standbys(cluster: Cluster, now: Node) -> dict[str, Standby]:
+    """Return the nodes that stream from one, with its row about each. Raises CannotTell."""
+    standbys = read_standbys(cluster, now)
+    servers = {server.node: server for server in _servers(cluster)}
+    found = {
+        node.name: match(node, servers[node.name], standbys, cluster.nodes)
+        for node in cluster.nodes
+        if node.name != now.name
+    }
+    return {name: row for name, row in found.items() if row is not None}
 
 
 def ailing(cluster: Cluster) -> str:
@@ -60,9 +80,11 @@ def ailing(cluster: Cluster) -> str:
         return why
     now = leader(cluster)
     try:
+        named = {row.pid: name for name, row in _standbys(cluster, now).items()}
         for each in read_standbys(cluster, now):
             if each.reply_age_s is not None and each.reply_age_s > _SILENT_S:
-                return f"{each.application} has not replied to {now.name} for {each.reply_age_s:.0f} s: its receiver stands still"
+                who = named.get(each.pid, each.application)
+                return f"{who} has not replied to {now.name} for {each.reply_age_s:.0f} s: its receiver stands still"
     except CannotTell as unknown:
         return str(unknown)
     return "" if now.name == cluster.primary.name else f"{now.name} leads, not {cluster.primary.name}"
@@ -112,11 +134,9 @@ def lead(cluster: Cluster, managed: Managed, manager: Manager, wanted: str, prom
             else:
                 # In a synchronous mode only a synchronous replica can lead next: where that is another one, it goes first,
                 # and the wanted node, which goes on streaming, is synchronous then.
-                partners = {
-                    s.application for s in read_standbys(cluster, now) if s.sync_state in ("sync", "quorum")
-                }
+                partners = _partners(cluster, now)
                 able = wanted in partners or not partners
-                problem = manager.switch(now.name, wanted if able else heir(cluster, now))
+                problem = switched(cluster, manager, now, wanted if able else heir(cluster, now))
         except CannotTell as unknown:
             problem = str(unknown)
         cluster.close()
@@ -126,6 +146,17 @@ def lead(cluster: Cluster, managed: Managed, manager: Manager, wanted: str, prom
             return wait(cluster, _BACK_S) or ailing(cluster)
         time.sleep(_SETTLED_S)
     return wait(cluster, _BACK_S) or ailing(cluster)
+
+
+def switched(cluster: Cluster, manager: Manager, now: Node, wanted: str) -> str:
+    """Let another node lead; return what went wrong. A command may fail, or wait in vain, after the switch was made."""
+    problem = manager.switch(now.name, wanted)
+    if problem:
+        cluster.close()
+        with contextlib.suppress(CannotTell):
+            if leader(cluster).name == wanted:
+                return ""
+    return problem
 
 
 def _has_leader(cluster: Cluster) -> str:
