@@ -8,7 +8,6 @@ import os
 import random
 import subprocess
 import sys
-import threading
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -216,22 +215,19 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path, monkeypatch, again):
     assert [e.body["n"] for e in journal.read(tmp_path)[0]] == ([1, 3] if again else [1])
 
 
-def test_what_could_not_be_brought_to_the_disk_is_said_by_the_next_line(tmp_path, monkeypatch):
+@pytest.mark.parametrize("settled", [False, True])
+def test_what_could_not_be_brought_to_the_disk_is_said_by_the_next_line(tmp_path, monkeypatch, settled):
     """Lines that were not waited for: the next lines raise, and the chain continues afterwards."""
     writer = Writer(tmp_path)
     writer.append("run", {"n": 1})
 
-    def full(_):
-        if threading.current_thread() is not threading.main_thread():
-            raise OSError(errno.EIO, "Input/output error")
-
     with monkeypatch.context() as patch:
-        patch.setattr(disk, "to_disk", full)
-        patch.setattr(disk, "QUICK_S", 0.0)
+        patch.setattr(disk, "_PROCESS", disk._PROCESS.replace("bring(descriptor)", "os.fdatasync(0)"))
+        patch.setattr(disk, "WORTH_S", 0.0)
         writer.append("test", {"n": 2}, wait=False)
         writer.append("test", {"n": 3}, wait=False)
-        with pytest.raises(UnwritableError, match=r"Input/output error; free disk space .*--resume"):
-            writer.append("test", {"n": 4})
+        with pytest.raises(UnwritableError, match=r"Invalid argument; free disk space .*--resume"):
+            writer.settle() if settled else writer.append("test", {"n": 4})
     writer.append("end", {"n": 5})
     writer.close()
     assert [e.body["n"] for e in journal.read(tmp_path)[0]] == [1, 2, 3, 5]

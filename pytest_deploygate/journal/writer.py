@@ -208,6 +208,14 @@ class Writer:
         self.entries += made
         return made
 
+    def settle(self) -> None:
+        """Wait until every line is on the disk, also those that were appended without waiting. Raises JournalError."""
+        try:
+            self._sync.wait()
+        except OSError as error:
+            self._take_back()
+            raise self._unwritable(error) from None
+
     def altered(self) -> str:
         """Say what happened to the folder since the journal was opened; empty if it holds what was written."""
         path = self.folder / FILE

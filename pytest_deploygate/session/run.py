@@ -115,8 +115,8 @@ class Run:
         """Journal what shards have recorded, kinds and bodies of lines; return the entries. Raises JournalError."""
         return self._writer.append_all((kind, {**body, "run": self.id}) for kind, body in lines)
 
-    def record(self, report: pytest.TestReport, *, wait: bool) -> str | None:
-        """Journal the findings of a test report, and `wait` until the disk has them. Returns a sentence if evidence was lost."""
+    def record(self, report: pytest.TestReport) -> str | None:
+        """Journal the findings of a test report, without waiting for the disk. Returns a sentence if evidence was lost."""
         if report.passed and not hasattr(report, outcome.FINDINGS):
             return None  # two of three reports of a test
         if lost := getattr(report, outcome.LOST, None):
@@ -133,10 +133,19 @@ class Run:
             self._seen.setdefault(test, set()).update(finding["item"] for finding in found)
         found = [*(found or ()), *self._lost_with_its_process(test)]
         return (
-            self._append("test", {"run": self.id, "test": test, "findings": found}, wait=wait)
+            self._append("test", {"run": self.id, "test": test, "findings": found}, wait=False)
             if found
             else None
         )
+
+    def settle(self) -> str | None:
+        """Wait until the disk has all findings so far. Returns a sentence if evidence was lost."""
+        try:
+            self._writer.settle()
+        except JournalError as error:
+            self.lost.append(str(error))
+            return str(error)
+        return None
 
     def _lost_with_its_process(self, test: str) -> list[dict[str, Any]]:
         """Return findings about an attempt that died, once, if the test also has findings of another one."""

@@ -63,15 +63,21 @@ class Writing:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Journal a test's findings; stop the run if the journal can no longer be written.
-
-        They are on the disk before anything else runs. Workers of pytest-xdist do not wait: a slow disk is waited for
-        once for the findings of many of them.
-        """
-        self._stop(self.run.record(report, wait=self._alone))
+        """Journal a test's findings; stop the run if the journal can no longer be written."""
+        self._stop(self.run.record(report))
         progress = self.config.stash.get(PROGRESS, None)
         if progress and (report.when == "call" or (report.when == "setup" and not report.passed)):
             progress.end(report.nodeid, getattr(report, outcome.VERDICT, report.outcome))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        """Let a test begin when the findings of the one before are on the disk, which took them while that was torn down.
+
+        Workers of pytest-xdist do not wait: a slow disk is waited for once for the findings of many of them.
+        """
+        if self._alone and (lost := self.run.settle()):
+            self._stop(lost)
+            raise item.session.Interrupted(lost)
 
     def _stop(self, lost: str | None) -> None:
         """Stop the run if evidence was lost."""

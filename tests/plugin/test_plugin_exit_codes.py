@@ -8,6 +8,8 @@ import forked
 import pytest
 from project import Ran
 
+from pytest_deploygate import disk
+
 
 def one(body: str, marks: str = "", item: str = "b.migrations") -> str:
     """Return a suite of one test for an item, with a good one for the other item that can hold."""
@@ -273,6 +275,30 @@ def test_a_full_disk_is_incomplete_evidence(good) -> None:
     assert not (good.out / "signoff.html").exists()
     assert "Traceback" not in ran.text
     assert "(pytest: " not in ran.text
+
+
+def test_a_disk_that_fails_later_ends_the_run_before_the_next_test(good, monkeypatch) -> None:
+    """The journal is brought to the disk while a test is torn down: another process says that it could not be."""
+    monkeypatch.setattr(disk, "WORTH_S", 0.0)
+    monkeypatch.setattr(disk, "_PROCESS", disk._PROCESS.replace("bring(descriptor)", "os.fdatasync(0)"))
+    good.suite(
+        """
+        import pathlib
+
+        @pytest.mark.item("b.migrations")
+        @pytest.mark.parametrize("n", range(5))
+        def test_migrations(gate, n):
+            with pathlib.Path("begun").open("a") as file:
+                file.write(f"{n}")
+            says(gate)
+        """,
+        "test_a_disk.py",
+    )
+    ran = good.run("-m", "phase2")
+    assert ran.code == 25, ran.text
+    assert "cannot be written: Invalid argument; free disk space" in ran.text
+    assert (good.path / "begun").read_text() in ("0", "01")
+    assert "Traceback" not in ran.text
 
 
 def test_a_path_above_the_project_after_an_option_is_named(good) -> None:
