@@ -106,6 +106,13 @@ def mend(lab: Lab, member: str) -> None:
         client.start(lab, member)
 
 
+def reset(lab: Lab, member: str) -> None:
+    """Kill a member, if it runs or is frozen, and start it again, as a machine that hung is reset. Raises LabError."""
+    with contextlib.suppress(LabError):  # it is down already
+        crash(lab, member)
+    mend(lab, member)
+
+
 def _children(pid: int) -> list[int]:
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

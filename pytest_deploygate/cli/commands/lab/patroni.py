@@ -94,6 +94,19 @@ def mend(name: str) -> None:
     click.echo(f"{name} runs")
 
 
+@patroni.command("reset")
+@click.argument("name")
+def reset(name: str) -> None:
+    """Kill the node NAME and start it again, as a machine that hung is reset.
+
+    \b
+    deploygate lab patroni reset patroni1
+    """
+    with running_lab.alone() as found:
+        broken.reset(found, _known(name, found))
+    click.echo(f"{name} was reset")
+
+
 @patroni.command("dcs")
 @click.argument("wanted", type=click.Choice(["off", "on"]))
 def dcs(wanted: str) -> None:

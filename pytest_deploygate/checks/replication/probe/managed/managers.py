@@ -43,6 +43,11 @@ _SETTINGS = (
 )
 
 
+#: How long Patroni may take to note who is synchronous: three of its default loops.
+_READY_S = 30.0
+_SYNCHRONOUS_ROLES = ("sync_standby", "quorum_standby")
+
+
 class Manager(Protocol):
     """What the drill asks of a manager."""
 
@@ -74,12 +79,37 @@ class OfPatroni:
     by_documentation: bool = False
 
     def refusal(self) -> str:
-        """Return why no drill may begin: it is paused, or it cannot be asked."""
-        try:
-            config = self._config()
-        except CannotTell as unknown:
-            return str(unknown)
-        return "Patroni is paused: `patronictl resume` first" if config.get("pause") is True else ""
+        """Return why no drill may begin: it is paused, it would promote nobody, or it cannot be asked."""
+        deadline = time.monotonic() + _READY_S
+        while True:
+            try:
+                problem, for_long = self._unfit()
+            except CannotTell as unknown:
+                return str(unknown)
+            if not problem or for_long or time.monotonic() > deadline:
+                return problem
+            time.sleep(0.5)
+
+    def _unfit(self) -> tuple[str, bool]:
+        """Return why nobody would be promoted now, and whether waiting does not change it. Raises CannotTell."""
+        config = self._config()
+        if config.get("pause") is True:
+            return "Patroni is paused: `patronictl resume` first", True
+        if config.get("synchronous_mode") in (None, False, "off"):
+            return "", True
+        # With synchronous_mode Patroni promotes only whom it has noted as synchronous in its DCS, seconds after a change.
+        members = self._asked("/cluster").get("members")
+        roles = (
+            [each.get("role") for each in members if isinstance(each, dict)]
+            if isinstance(members, list)
+            else []
+        )
+        if any(role in _SYNCHRONOUS_ROLES for role in roles):
+            return "", True
+        return (
+            "Patroni has noted no synchronous standby, so that it would promote none: see `patronictl list`",
+            False,
+        )
 
     def switch(self, leader: str, wanted: str) -> str:
         """Ask for a switchover. Patroni refuses one while the cluster is not whole, so it is asked again for a while."""
@@ -107,16 +137,20 @@ class OfPatroni:
         return {name: json.dumps(config.get(name)) for name in _SETTINGS}
 
     def _config(self) -> dict[str, object]:
+        return self._asked("/config")
+
+    def _asked(self, path: str) -> dict[str, object]:
+        """Return what the first member that answers says to a path. Raises CannotTell."""
         problems = []
         for member in self.patroni.members:
             try:
-                answer = rest.get(self.patroni, member, "/config")
+                answer = rest.get(self.patroni, member, path)
                 if answer.status == 200:
                     return dict(answer.document)
-                problems.append(f"{member.name} answers {answer.status} to /config")
+                problems.append(f"{member.name} answers {answer.status} to {path}")
             except CannotTell as unknown:
                 problems.append(str(unknown))
-        raise CannotTell(f"Patroni's configuration cannot be read: {'; '.join(problems)}")
+        raise CannotTell(f"Patroni cannot be asked for {path}: {'; '.join(problems)}")
 
 
 @dataclass(frozen=True)
