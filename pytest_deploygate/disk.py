@@ -130,9 +130,10 @@ class BackgroundSync:
             self._waited_s = -float("inf")  # it is not tried again
 
     def _leave(self) -> None:
-        """End the process: it ends by itself when its input does."""
+        """End the process. It would end with its input, but a fork of this program may have that open for long."""
         process, self._process = self._process, None
         if process is not None:
+            process.kill()
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
                     pipe.close()

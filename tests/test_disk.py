@@ -165,3 +165,22 @@ def test_nothing_to_wait_for_starts_no_process(at_once):
     sync.wait()
     sync.close()
     assert children() == before
+
+
+def test_a_fork_that_goes_on_holds_up_no_end(file, at_once):
+    """It has the process's input open, too, so that this would not end by itself."""
+    before = children()
+    sync = BackgroundSync(file.fileno())
+    sync.begin()
+    sync.begin()
+    sync.wait()
+    fork = os.fork()
+    if not fork:
+        signal.pause()
+        os._exit(0)
+    try:
+        sync.close()
+        assert children() - before == {str(fork)}
+    finally:
+        os.kill(fork, signal.SIGKILL)
+        os.waitpid(fork, 0)
