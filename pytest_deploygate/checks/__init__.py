@@ -18,21 +18,33 @@ from pytest_deploygate.judging.spending import Limits
 
 def subjects() -> list[str]:
     """Return the names of all subjects."""
-    return sorted(found.name for found in pkgutil.iter_modules(__path__) if found.ispkg)
+    return list(_subjects(tuple(__path__)))
+
+
+@cache
+def _subjects(folders: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(found.name for found in pkgutil.iter_modules(folders) if found.ispkg))
 
 
 def part(subject: str, name: str) -> ModuleType | None:
     """Return a part of a subject, such as `section`; None if the subject has none."""
-    return importlib.import_module(f"{__name__}.{subject}.{name}") if _is_there(subject, name) else None
+    return importlib.import_module(f"{__name__}.{subject}.{name}") if files(subject, name) else None
+
+
+def files(subject: str, name: str) -> tuple[Path, ...]:
+    """Return the source files of a part of a subject, which is not imported; none if the subject has no such part."""
+    return _files(tuple(__path__), subject, name)
 
 
 @cache
-def _is_there(subject: str, name: str) -> bool:
-    """Look for the file of a part: `find_spec` would import the subject, and most are only looked at."""
-    folders = [Path(folder) / subject for folder in __path__]
-    return any(
-        (folder / file).is_file() for folder in folders for file in (f"{name}.py", f"{name}/__init__.py")
-    )
+def _files(folders: tuple[str, ...], subject: str, name: str) -> tuple[Path, ...]:
+    for folder in folders:
+        within = Path(folder, subject)
+        if (file := within / f"{name}.py").is_file():
+            return (file,)
+        if (within / name / "__init__.py").is_file():
+            return tuple(sorted((within / name).glob("*.py")))
+    return ()
 
 
 @cache

@@ -6,12 +6,13 @@ tests can request are the first arguments of `Given` and `Each`. A test compares
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 from pytest_deploygate import checks
+from pytest_deploygate.files import compiled
+from pytest_deploygate.lazy import dataclass
 
 _CLASS = re.compile(
     r"^class \w+\((?P<kind>InventoryKeys|DatabaseKeys)\):\n(?P<body>(?:(?: {4}.*)?\n)+)", re.MULTILINE
@@ -22,15 +23,19 @@ _DEFAULT = re.compile(r"\bdefault=[A-Z]\w*\(\)|\bdefault_factory=[A-Z]| = [A-Z]\
 _KINDS = {"InventoryKeys": "", "DatabaseKeys": "database"}
 
 
-@cache
-def keys() -> dict[tuple[str, str], str]:
+@dataclass(frozen=True)
+class _Read:
+    """What the files of sections say: see `keys`, `names`, `with_optional` and `with_defaults`."""
+
+    keys: Mapping[tuple[str, str], str]
+    names: Mapping[str, tuple[str, str]]
+    optional: frozenset[str]
+    defaults: frozenset[str]
+
+
+def keys() -> Mapping[tuple[str, str], str]:
     """Return the subject of each key, by the section that it is in: `""` for the whole inventory, or `database`."""
-    return {
-        (_KINDS[found["kind"]], field["name"]): subject
-        for subject, text in _texts().items()
-        for found in _CLASS.finditer(text)
-        for field in _FIELD.finditer(found["body"])
-    }
+    return _read().keys
 
 
 def subject_at(path: Sequence[str]) -> str:
@@ -43,34 +48,22 @@ def holds_others(path: Sequence[str]) -> bool:
     return not path or tuple(path) in {(section,) for section, _ in keys()}
 
 
-@cache
-def names() -> dict[str, tuple[str, str]]:
+def names() -> Mapping[str, tuple[str, str]]:
     """Return the subject of each name that tests can request, and how it is declared: `Given` or `Each`.
 
     A name that is declared as both counts as `Given`.
     """
-    found: dict[str, tuple[str, str]] = {}
-    for subject, text in _texts().items():
-        for name in _NAMED.finditer(text):
-            if found.get(name["name"], ("", ""))[1] != "Given":
-                found[name["name"]] = (subject, name["kind"])
-    return found
+    return _read().names
 
 
-@cache
 def with_optional() -> frozenset[str]:
     """Return the subjects that have an optional section."""
-    return frozenset(subject for subject, text in _texts().items() if "optional=" in text)
+    return _read().optional
 
 
-@cache
 def with_defaults() -> frozenset[str]:
     """Return the subjects of which an inventory without any of their keys has a section all the same."""
-    return frozenset(
-        subject
-        for subject, text in _texts().items()
-        if "defaults_with=" in text or any(_DEFAULT.search(keys["body"]) for keys in _CLASS.finditer(text))
-    )
+    return _read().defaults
 
 
 def subjects(document: Mapping[str, object], own: Mapping[str, Collection[str]]) -> frozenset[str] | None:
@@ -90,13 +83,30 @@ def subjects(document: Mapping[str, object], own: Mapping[str, Collection[str]])
 
 
 @cache
-def _texts() -> dict[str, str]:
-    return {subject: "".join(_sources(subject)) for subject in checks.subjects()}
+def _read() -> _Read:
+    files = {subject: checks.files(subject, "section") for subject in checks.subjects()}
+    read_by = (Path(__file__), *(file for found in files.values() for file in found))
+    return compiled.kept("sections", read_by, lambda: _of(files))
 
 
-def _sources(subject: str) -> Iterator[str]:
-    spec = find_spec(f"{checks.__name__}.{subject}")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        inner = Path(folder) / "section"
-        files = sorted(inner.glob("*.py")) if inner.is_dir() else [Path(folder) / "section.py"]
-        yield from (file.read_text("utf-8") for file in files if file.is_file())
+def _of(files: Mapping[str, Sequence[Path]]) -> _Read:
+    texts = {subject: "".join(file.read_text("utf-8") for file in found) for subject, found in files.items()}
+    classes = [(subject, found) for subject, text in texts.items() for found in _CLASS.finditer(text)]
+    names: dict[str, tuple[str, str]] = {}
+    for subject, text in texts.items():
+        for name in _NAMED.finditer(text):
+            if names.get(name["name"], ("", ""))[1] != "Given":
+                names[name["name"]] = (subject, name["kind"])
+    return _Read(
+        {
+            (_KINDS[found["kind"]], field["name"]): subject
+            for subject, found in classes
+            for field in _FIELD.finditer(found["body"])
+        },
+        names,
+        frozenset(subject for subject, text in texts.items() if "optional=" in text),
+        frozenset(
+            [subject for subject, text in texts.items() if "defaults_with=" in text]
+            + [subject for subject, found in classes if _DEFAULT.search(found["body"])]
+        ),
+    )

@@ -157,7 +157,7 @@ def read(config: pytest.Config) -> Settings:
     status = None if tree is None or hasattr(config, "workerinput") else git.Asked(tree)
     try:
         loaded = _loaded(str(config.getoption("deploygate_inventory")), root, branch, _told(config))
-        ours = checklist_parser.load(shipped.checklist())
+        ours = shipped.parsed()
         functions = suites.functions_of(config)
         bound = {item for function in functions for item in function.items}
         base.check_file(loaded.file, branch)

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_deploygate import suites
+from pytest_deploygate import model, suites
+from pytest_deploygate.checklist import markdown, parser
 from pytest_deploygate.checklist.parser import Checklist
+from pytest_deploygate.files import compiled
 from pytest_deploygate.session import declared
 from pytest_deploygate.session.declared import Function, TestFile
 
@@ -26,10 +28,20 @@ def checklist() -> Path:
     return next(file for folder in _folders() if (file := folder / "checklist.md").is_file())
 
 
-def files() -> Iterator[TestFile]:
-    """Yield the files of the suites, sorted by name."""
-    for name, path in _paths().items():
-        yield declared.read(path, name)
+def parsed() -> Checklist:
+    """Return the shipped checklist, parsed."""
+    file = checklist()
+    read_by = [Path(module.__file__ or "") for module in (parser, markdown, model)]
+    return compiled.kept("checklist", (*read_by, file), lambda: parser.load(file))
+
+
+def files() -> list[TestFile]:
+    """Return the files of the suites, sorted by name."""
+    paths = _paths()
+    read_by = (Path(declared.__file__), *paths.values())
+    return compiled.kept(
+        "suites", read_by, lambda: [declared.read(path, name) for name, path in paths.items()]
+    )
 
 
 def functions() -> Iterator[Function]:

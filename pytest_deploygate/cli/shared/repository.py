@@ -56,7 +56,7 @@ def tested(root: Path, file: Path | None) -> Tested:
     """Read a repository's checklist and tests."""
     told = pytest_configuration.read(root)
     own = root / "suites" / "checklist.md"
-    ours = parser.load(shipped.checklist())
+    ours = shipped.parsed()
     given = parser.load(file or own) if file or own.is_file() else ours
     bound = suites.functions(root, told.places, told.patterns)
     found = comparison.resolved(given, ours, {item for function in bound for item in function.items})

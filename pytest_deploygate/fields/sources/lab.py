@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from functools import lru_cache
 from pathlib import Path
 
 from pytest_deploygate.fields.sources import Absent, Source, file
@@ -38,10 +39,17 @@ def _project(start: Path) -> Path | None:
 
 def _values(base: Path) -> dict[str, object] | None:
     """Return the running lab's values; None if no lab runs."""
+    file = lab_folder(base) / STATE_FILE
     try:
-        values: dict[str, object] = json.loads((lab_folder(base) / STATE_FILE).read_text())["values"]
+        status = file.stat()
+        return _read(file, (status.st_ino, status.st_size, status.st_mtime_ns))
     except (OSError, ValueError, KeyError):
         return None
+
+
+@lru_cache(maxsize=1)  # an inventory asks for a hundred values, one by one
+def _read(file: Path, _state: tuple[int, ...]) -> dict[str, object]:
+    values: dict[str, object] = json.loads(file.read_text())["values"]
     return values
 
 
