@@ -70,10 +70,17 @@ class _Late:
     def _into_dataclass(self) -> None:
         cls = self._cls
         own = {name for name in ("__repr__", "__eq__", "__hash__") if name in vars(cls)}
-        dataclasses.dataclass(init=False, repr=False, **{**self._options, "eq": False})(cls)
+        frozen = self._options.get("frozen", False)
+        # To make a class frozen, `dataclass` compiles two more methods: 0.2 ms. Of a frozen one only a frozen one inherits.
+        ours = frozen and not any(map(dataclasses.is_dataclass, cls.__mro__[1:]))
+        options = {**self._options, "eq": False, "frozen": frozen and not ours}
+        dataclasses.dataclass(init=False, repr=False, **options)(cls)
         methods = {"__repr__": _repr}
+        if ours:
+            cls.__dataclass_params__.frozen = True
+            methods |= _frozen(cls)
         if self._options.get("eq", True):
-            methods |= _comparing(cls, frozen=self._options.get("frozen", False))
+            methods |= _comparing(cls, frozen=frozen)
         for name, method in methods.items():
             if name not in own:
                 setattr(cls, name, method)
@@ -164,6 +171,23 @@ def _compiled(cls: Any) -> Any:
     exec("\n".join(lines), known)  # noqa: S102 (of names of fields, as dataclasses does it)
     known["__init__"].__qualname__ = f"{cls.__qualname__}.__init__"
     return known["__init__"]
+
+
+def _frozen(cls: Any) -> dict[str, Any]:
+    """Return the methods that refuse to change an instance, as those of `dataclass(frozen=True)`."""
+    names = frozenset(cls.__dataclass_fields__)
+
+    def __setattr__(self: Any, name: str, value: object) -> None:  # noqa: N807 (it becomes a method)
+        if type(self) is cls or name in names:
+            raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+        super(cls, self).__setattr__(name, value)
+
+    def __delattr__(self: Any, name: str) -> None:  # noqa: N807
+        if type(self) is cls or name in names:
+            raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
+        super(cls, self).__delattr__(name)
+
+    return {"__setattr__": __setattr__, "__delattr__": __delattr__}
 
 
 def _comparing(cls: Any, *, frozen: bool) -> dict[str, Any]:

@@ -88,6 +88,28 @@ def test_mistakes_are_those_of_dataclasses():
             setattr(base(1), name, 2)
 
 
+def test_a_frozen_instance_and_those_of_its_heirs_stay_as_they_are():
+    base, heir = made()
+
+    class Plain(base):
+        """Has an attribute that is no field."""
+
+    for instance in (base(1), heir(1), Plain(1)):
+        with pytest.raises(FrozenInstanceError, match="cannot assign to field 'x'"):
+            instance.x = 2
+        with pytest.raises(FrozenInstanceError, match="cannot delete field 'x'"):
+            del instance.x
+    plain = Plain(1)
+    plain.other = 2
+    del plain.other
+    assert not hasattr(plain, "other")
+    with pytest.raises(TypeError, match="cannot inherit non-frozen dataclass from a frozen one"):
+
+        @dataclasses.dataclass
+        class Thawed(base):
+            pass
+
+
 def test_what_is_not_frozen_can_be_changed():
     @dataclass(eq=False)
     class Count:

@@ -4,10 +4,11 @@ import re
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from pytest_deploygate.fields.http import Url
 from pytest_deploygate.fields.types import Duration, ExistingPath, FilePath, Section, Text
+from pytest_deploygate.fields.validating import After
 
 _NAME = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
@@ -33,7 +34,7 @@ class Browser(Section):
         default=[],
         description="further servers whose certificates `ca_file` verifies, e.g. https://grafana.example.com",
     )
-    names: Annotated[dict[str, Text], AfterValidator(_names)] = Field(
+    names: Annotated[dict[str, Text], After(_names)] = Field(
         default={},
         description="addresses of names that do not resolve here, e.g. {app.example.com: 192.0.2.10}",
     )

@@ -8,10 +8,11 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from pytest_deploygate.fields import references
 from pytest_deploygate.fields.types import Duration, ExistingPath, SecretReference, Section
+from pytest_deploygate.fields.validating import After, Before
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -61,19 +62,19 @@ def _a_text(text: str) -> str:
 
 
 #: An address with http:// or https://, in which references are resolved.
-Url = Annotated[str, BeforeValidator(_filled_in), AfterValidator(_url), WithJsonSchema({"type": "string"})]
+Url = Annotated[str, Before(_filled_in), After(_url), WithJsonSchema({"type": "string"})]
 _STATUS = {"type": "integer", "minimum": 100, "maximum": 599}
 #: One HTTP status, or a list of equally good ones.
 Statuses = Annotated[
-    list[Annotated[int, AfterValidator(_a_status)]],
-    BeforeValidator(_one_or_more),
+    list[Annotated[int, After(_a_status)]],
+    Before(_one_or_more),
     Field(min_length=1),
     WithJsonSchema({"anyOf": [_STATUS, {"type": "array", "items": _STATUS, "minItems": 1}]}),
 ]
 #: One text, or a list of texts that are all required.
 Texts = Annotated[
-    list[Annotated[str, AfterValidator(_a_text)]],
-    BeforeValidator(_one_or_more),
+    list[Annotated[str, After(_a_text)]],
+    Before(_one_or_more),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 
@@ -156,7 +157,7 @@ class HttpRequest(HttpAccess):
         default=[],
         description="text that the body of a good response must not contain, or a list of such texts",
     )
-    matches: Annotated[str | None, AfterValidator(_an_expression)] = Field(
+    matches: Annotated[str | None, After(_an_expression)] = Field(
         default=None, description="regular expression that must match in the body of a good response"
     )
 

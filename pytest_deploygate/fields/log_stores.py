@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from pytest_deploygate.fields import references
 from pytest_deploygate.fields.http import HttpAccess, Url
+from pytest_deploygate.fields.validating import After, Before
 
 
 def _path(value: object) -> object:
@@ -29,11 +30,9 @@ def _a_zone(name: str) -> str:
 
 
 #: The name of a time zone.
-Zone = Annotated[str, AfterValidator(_a_zone)]
+Zone = Annotated[str, After(_a_zone)]
 #: The path of a log, in which references are resolved.
-LogPath = Annotated[
-    str, BeforeValidator(_path), AfterValidator(_absolute), WithJsonSchema({"type": "string"})
-]
+LogPath = Annotated[str, Before(_path), After(_absolute), WithJsonSchema({"type": "string"})]
 
 
 class Loki(HttpAccess):

@@ -4,9 +4,10 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from pytest_deploygate.fields.types import Duration, ExistingPath, Port, SecretReference, Section, Text
+from pytest_deploygate.fields.validating import After
 
 _ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+@[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+\.[^\s@<>.]+")
 _DISPLAYED = re.compile(r"\s*(?:\"([^\"<>]*)\"|([^\"<>]*))\s*<([^<>]*)>\s*")
@@ -44,11 +45,11 @@ def _envelope(value: str) -> str:
     return value if value.strip() in ("", NULL_SENDER) else checked(value)
 
 
-MailAddress = Annotated[str, AfterValidator(checked)]
+MailAddress = Annotated[str, After(checked)]
 #: An address, with a name before it where it has one.
-Sender = Annotated[str, AfterValidator(_displayed)]
+Sender = Annotated[str, After(_displayed)]
 #: An address for bounces, or `<>` for none.
-Envelope = Annotated[str, AfterValidator(_envelope)]
+Envelope = Annotated[str, After(_envelope)]
 
 
 class MailServer(Section):

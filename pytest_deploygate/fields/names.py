@@ -7,7 +7,7 @@ import re
 from fnmatch import fnmatchcase
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pytest_deploygate.fields.validating import After
 
 #: A letter of any language or `_`, then digits and `$` too: written as what it is not, which compiles in no time.
 _FREE = r"[^\x00-@\[-^`{-\x7f][^\x00-#%-/:-@\[-^`{-\x7f]*"
@@ -85,8 +85,8 @@ def _place(name: str) -> str:
 
 
 #: A table, view or index, kept as `written` writes it.
-RelationName = Annotated[str, AfterValidator(_relation)]
+RelationName = Annotated[str, After(_relation)]
 #: A column, kept as the catalog has it.
-ColumnName = Annotated[str, AfterValidator(_column)]
+ColumnName = Annotated[str, After(_column)]
 #: A column of a table, schema.table.column, kept as `written` writes it.
-PlaceName = Annotated[str, AfterValidator(_place)]
+PlaceName = Annotated[str, After(_place)]

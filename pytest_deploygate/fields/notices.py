@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from pytest_deploygate.fields.http import Url
 from pytest_deploygate.fields.mail import Envelope, MailAddress, MailServer, Sender
@@ -15,6 +15,7 @@ from pytest_deploygate.fields.types import (
     SecretReference,
     Section,
 )
+from pytest_deploygate.fields.validating import After, Before
 from pytest_deploygate.problems import nearest
 
 
@@ -36,10 +37,8 @@ def _instant(value: object) -> datetime:
     return found.astimezone(UTC)
 
 
-Zone = Annotated[str, AfterValidator(_zone)]
-Instant = Annotated[
-    datetime, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})
-]
+Zone = Annotated[str, After(_zone)]
+Instant = Annotated[datetime, Before(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})?$")]
 #: A text, or one for each language.
 Spoken = str | dict[Language, str]

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from pytest_deploygate.fields.references import filled_in
 from pytest_deploygate.fields.types import (
@@ -15,6 +15,7 @@ from pytest_deploygate.fields.types import (
     Section,
     ShortForm,
 )
+from pytest_deploygate.fields.validating import Before
 
 
 class Node(Section):
@@ -25,7 +26,7 @@ class Node(Section):
     )
 
     name: str = Field(description="name used in findings; default: the host")
-    host: Annotated[str, BeforeValidator(filled_in)] = Field(
+    host: Annotated[str, Before(filled_in)] = Field(
         description="host name or address, or a reference", pattern=r"^[A-Za-z0-9._:%-]+$"
     )
     port: Port = Field(default=5432, description="TCP port")

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     WithJsonSchema,
@@ -23,6 +21,7 @@ from pytest_deploygate.fields import references
 from pytest_deploygate.fields.references import as_existing_path, as_path, as_port, as_secret
 from pytest_deploygate.fields.renamed import Renamed, in_new_words
 from pytest_deploygate.fields.sources import sources
+from pytest_deploygate.fields.validating import After, Before
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import parse_duration, parse_size
 from pytest_deploygate.redaction import Secret
@@ -81,8 +80,8 @@ def _not_negative(value: timedelta) -> timedelta:
 
 Duration = Annotated[
     timedelta,
-    BeforeValidator(_duration),
-    AfterValidator(_not_negative),
+    Before(_duration),
+    After(_not_negative),
     WithJsonSchema(
         {
             "type": "string",
@@ -93,7 +92,7 @@ Duration = Annotated[
 ]
 Size = Annotated[
     int,
-    BeforeValidator(_size),
+    Before(_size),
     WithJsonSchema(
         {
             "anyOf": [{"type": "integer"}, {"type": "string", "pattern": r"^\d+(\.\d+)?\s*[kKMGT]?i?B$"}],
@@ -103,7 +102,7 @@ Size = Annotated[
 ]
 SecretReference = Annotated[
     Secret,
-    BeforeValidator(as_secret),
+    Before(as_secret),
     WithJsonSchema(
         {
             "type": "string",
@@ -112,20 +111,18 @@ SecretReference = Annotated[
         }
     ),
 ]
-FilePath = Annotated[Path, BeforeValidator(as_path), WithJsonSchema({"type": "string", "format": "path"})]
-ExistingPath = Annotated[
-    Path, BeforeValidator(as_existing_path), WithJsonSchema({"type": "string", "format": "path"})
-]
+FilePath = Annotated[Path, Before(as_path), WithJsonSchema({"type": "string", "format": "path"})]
+ExistingPath = Annotated[Path, Before(as_existing_path), WithJsonSchema({"type": "string", "format": "path"})]
 #: The schema of a reference in place of a number, a word or a flag.
 REFERENCE: dict[str, Any] = {"type": "string", "pattern": references.pattern()}
 Port = Annotated[
     int,
-    BeforeValidator(as_port),
+    Before(as_port),
     Field(ge=1, le=65535),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, REFERENCE]}),
 ]
 #: Text in which references are resolved, also in the middle of an address.
-Text = Annotated[str, BeforeValidator(references.filled_in), WithJsonSchema({"type": "string"})]
+Text = Annotated[str, Before(references.filled_in), WithJsonSchema({"type": "string"})]
 
 
 def _seen(value: str) -> str:
@@ -135,17 +132,17 @@ def _seen(value: str) -> str:
 
 
 #: A reason, or who gives it: most of its characters can be seen, and some are letters.
-Words = Annotated[str, AfterValidator(_seen)]
+Words = Annotated[str, After(_seen)]
 #: Text in which a reference is resolved; an empty value counts as omitted.
 OptionalText = Annotated[
     str | None,
-    BeforeValidator(references.looked_up_or_left_out),
+    Before(references.looked_up_or_left_out),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]}),
 ]
 #: True or false, or a reference; an empty value counts as omitted.
 Flag = Annotated[
     bool,
-    BeforeValidator(references.looked_up_or_left_out),
+    Before(references.looked_up_or_left_out),
     WithJsonSchema({"anyOf": [{"type": "boolean"}, REFERENCE]}),
 ]
 

@@ -9,7 +9,7 @@ from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, cast
 
-from pydantic import BeforeValidator, Field, create_model, field_validator
+from pydantic import Field, create_model, field_validator
 
 from pytest_deploygate import checks
 from pytest_deploygate.fields.contacts import Contact
@@ -17,6 +17,7 @@ from pytest_deploygate.fields.lists import from_file
 from pytest_deploygate.fields.postgres import ConnectionSettings
 from pytest_deploygate.fields.tickets import Tracker
 from pytest_deploygate.fields.types import DatabaseKeys, Each, Given, InventoryKeys, Section
+from pytest_deploygate.fields.validating import Before
 from pytest_deploygate.inventory import index
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes
 
@@ -85,7 +86,7 @@ class Inventory(_Whole):
     )
     contacts: Annotated[
         list[Contact],
-        BeforeValidator(from_file),
+        Before(from_file),
         Given("contacts", "contacts: [{role: deployment-lead, phone: …, mail: …}]"),
     ] = Field(
         default=[],

@@ -7,12 +7,14 @@ section needs no other registration.
 import typing
 from collections.abc import Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from types import UnionType
 
 from pydantic import BaseModel
 
 from pytest_deploygate import checks
 from pytest_deploygate.fields.types import DatabaseKeys, Each, Given, InventoryKeys
+from pytest_deploygate.files import compiled
 from pytest_deploygate.inventory import index
 from pytest_deploygate.inventory.models import Inventory, keys_of
 from pytest_deploygate.lazy import dataclass
@@ -135,23 +137,30 @@ def missing(inventory: Inventory, name: str) -> str:
 
 def optional(name: str) -> bool:
     """Tell whether a section, or one around it, is optional for tests whose items others cover."""
-    if subject_of(name) not in index.with_optional():
-        return False
-    return any(section.said.optional for section in around(_known(name).path))
+    return name in _optional()
 
 
 def product(name: str) -> str:
     """Return the optional section that a section is in, or is itself: it describes a product that not every shop has."""
-    if subject_of(name) not in index.with_optional():
-        return ""
-    return next(
-        (
-            section.said.name
-            for section in around(_known(name).path)
-            if isinstance(section.said, Given) and section.said.optional
-        ),
-        "",
-    )
+    return _optional().get(name, "")
+
+
+@cache
+def _optional() -> dict[str, str]:
+    """Return the names of optional sections and of those within, each with its product; empty if it is of none."""
+    files = [file for subject in sorted(index.with_optional()) for file in checks.files(subject, "section")]
+    return compiled.kept("optional", (Path(__file__), *files), _read_optional)
+
+
+def _read_optional() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for subject in sorted(index.with_optional()):
+        for name, section in of_subject(subject).items():
+            said = [outer.said for outer in around(section.path) if outer.said.optional]
+            products = [outer.name for outer in said if isinstance(outer, Given)]
+            if said:
+                found[name] = products[0] if products else ""
+    return found
 
 
 def label(entry: object) -> str:

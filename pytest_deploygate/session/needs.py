@@ -66,11 +66,8 @@ def _is_absent(name: str, inventory: Inventory) -> bool:
 
 def _lacks_a_product(function: Function, inventory: Inventory) -> bool:
     """Tell whether a test needs a section of a product of which the inventory names nothing at all."""
-    return any(
-        sections.product(name) and sections.missing(inventory, sections.product(name))
-        for name in function.arguments
-        if sections.subject_of(name) is not None
-    )
+    products = {sections.product(name) for name in function.arguments} - {""}
+    return any(sections.absent(inventory, name) or sections.missing(inventory, name) for name in products)
 
 
 def _lacks_what_is_optional(function: Function, inventory: Inventory) -> bool:

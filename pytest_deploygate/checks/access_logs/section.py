@@ -6,13 +6,14 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from pytest_deploygate.checks.hosts.section import Hosts, not_listed_yet
 from pytest_deploygate.fields import references
 from pytest_deploygate.fields.http import HttpRequest, Url
 from pytest_deploygate.fields.log_stores import LogPath, Loki, OpenSearch, Zone
 from pytest_deploygate.fields.types import Duration, Given, InventoryKeys, Section, Size, Text
+from pytest_deploygate.fields.validating import After, Before
 from pytest_deploygate.problems import nearest
 
 #: What an access log tells of a request.
@@ -34,7 +35,7 @@ def _four_digits(mode: str) -> str:
 
 
 #: The form of lines, in which references are resolved.
-NginxForm = Annotated[str, BeforeValidator(_form), WithJsonSchema({"type": "string"})]
+NginxForm = Annotated[str, Before(_form), WithJsonSchema({"type": "string"})]
 
 
 class Marked(HttpRequest):
@@ -133,7 +134,7 @@ class Hop(Section):
         default=[],
         description="further files on the same hosts that must not have a secret, such as the error log",
     )
-    mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$"), AfterValidator(_four_digits)] = Field(
+    mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$"), After(_four_digits)] = Field(
         default="0640",
         json_schema_extra={"weaker": "larger"},
         description="most that the mode of the file may allow",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from pytest_deploygate.fields.http import HttpAccess, Url
 from pytest_deploygate.fields.types import (
@@ -18,6 +18,7 @@ from pytest_deploygate.fields.types import (
     Text,
     Words,
 )
+from pytest_deploygate.fields.validating import After, Before
 from pytest_deploygate.problems import nearest
 
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -51,8 +52,8 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, dict) else value
 
 
-Labels = Annotated[dict[str, str], AfterValidator(_labels)]
-Address = Annotated[Text, AfterValidator(_place)]
+Labels = Annotated[dict[str, str], After(_labels)]
+Address = Annotated[Text, After(_place)]
 
 
 class Webhook(HttpAccess):
@@ -175,7 +176,7 @@ class NightAlerts(Section):
 
     critical: Annotated[
         list[Annotated[Labels, Field(min_length=1)]],
-        BeforeValidator(_as_list),
+        Before(_as_list),
         Field(min_length=1),
         WithJsonSchema(
             {"anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}, "minItems": 1}]}
@@ -213,7 +214,7 @@ class Alerts(Section):
         json_schema_extra={"weaker": "larger"},
         description="how long a notification may take beyond the waiting times in Alertmanager's configuration",
     )
-    label: Annotated[str, AfterValidator(_a_label)] = Field(
+    label: Annotated[str, After(_a_label)] = Field(
         default="deploygate",
         description="label that marks our alerts; its value is the number of the test, and receivers can drop what has it",
     )

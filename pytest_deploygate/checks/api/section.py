@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from pytest_deploygate.fields import references
 from pytest_deploygate.fields.http import Url
@@ -19,6 +19,7 @@ from pytest_deploygate.fields.types import (
     Text,
     Words,
 )
+from pytest_deploygate.fields.validating import Before
 from pytest_deploygate.problems import nearest
 
 #: In the body of an operation that creates something, this becomes a text by which the gate knows what it made.
@@ -35,7 +36,7 @@ def _url_or_path(value: object) -> object:
 
 #: An address with http:// or https://, or the path of a file.
 Document = Annotated[
-    str | Path, BeforeValidator(_url_or_path), WithJsonSchema({"type": "string", "format": "uri-reference"})
+    str | Path, Before(_url_or_path), WithJsonSchema({"type": "string", "format": "uri-reference"})
 ]
 
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from pytest_deploygate.fields.http import Method, Statuses, Url
 from pytest_deploygate.fields.types import (
@@ -16,6 +16,7 @@ from pytest_deploygate.fields.types import (
     Text,
     Words,
 )
+from pytest_deploygate.fields.validating import After
 from pytest_deploygate.problems import nearest
 
 #: What may be left out, with a reason that is shown as a weakening.
@@ -42,7 +43,7 @@ def _a_path(path: str) -> str:
 
 
 #: A path on the platform, or the address of another server.
-Place = Annotated[Text, AfterValidator(_a_path)]
+Place = Annotated[Text, After(_a_path)]
 
 
 class User(Section):

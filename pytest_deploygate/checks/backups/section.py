@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from pytest_deploygate.fields.references import looked_up
 from pytest_deploygate.fields.types import (
@@ -17,6 +17,7 @@ from pytest_deploygate.fields.types import (
     Section,
     Size,
 )
+from pytest_deploygate.fields.validating import Before
 
 
 def _tool(value: object) -> object:
@@ -25,7 +26,7 @@ def _tool(value: object) -> object:
 
 Tool = Annotated[
     Literal["pgbackrest", "barman", "base-backup", "pg-dump"],
-    BeforeValidator(_tool),
+    Before(_tool),
     WithJsonSchema({"anyOf": [{"enum": ["pgbackrest", "barman", "base-backup", "pg-dump"]}, REFERENCE]}),
 ]
 

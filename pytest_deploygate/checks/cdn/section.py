@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from pytest_deploygate.fields.http import HttpAccess, HttpLogin, HttpRequest, Texts, Url
 from pytest_deploygate.fields.types import (
@@ -21,6 +21,7 @@ from pytest_deploygate.fields.types import (
     Size,
     Text,
 )
+from pytest_deploygate.fields.validating import After
 
 Coding = Literal["gzip", "br", "zstd"]
 #: In addresses of pages that are tried: where the random text stands that keeps real users apart.
@@ -43,8 +44,8 @@ def _expression(pattern: str) -> str:
     return pattern
 
 
-Address = Annotated[Text, AfterValidator(_an_address)]
-Expression = Annotated[str, AfterValidator(_expression)]
+Address = Annotated[Text, After(_an_address)]
+Expression = Annotated[str, After(_expression)]
 
 
 class Told(Section):

@@ -4,10 +4,11 @@ from collections import Counter
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from pytest_deploygate.checks.hosts.section import ALL, HERE, Hosts, unknown_groups
 from pytest_deploygate.fields.types import Duration, Given, InventoryKeys, Port, Section, Text
+from pytest_deploygate.fields.validating import Before
 from pytest_deploygate.problems import nearest
 
 
@@ -16,7 +17,7 @@ def _as_list(value: Any) -> Any:
 
 
 _STRINGS: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-Names = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1), WithJsonSchema(_STRINGS)]
+Names = Annotated[list[str], Before(_as_list), Field(min_length=1), WithJsonSchema(_STRINGS)]
 
 
 class Service(Section):

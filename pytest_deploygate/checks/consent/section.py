@@ -4,10 +4,11 @@ import re
 from datetime import timedelta
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from pytest_deploygate.fields.http import Texts
 from pytest_deploygate.fields.types import Duration, Given, InventoryKeys, Section, Text
+from pytest_deploygate.fields.validating import After
 
 
 def _an_address(path: str) -> str:
@@ -22,8 +23,8 @@ def _a_host(name: str) -> str:
     return name.lower()
 
 
-Address = Annotated[Text, AfterValidator(_an_address)]
-HostName = Annotated[Text, AfterValidator(_a_host)]
+Address = Annotated[Text, After(_an_address)]
+HostName = Annotated[Text, After(_a_host)]
 
 
 class Kept(Section):

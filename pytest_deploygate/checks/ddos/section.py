@@ -6,12 +6,13 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import Field, ValidationError, WithJsonSchema, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from pytest_deploygate.checks.hosts.section import Hosts, not_listed_yet
 from pytest_deploygate.fields.http import HttpRequest, Statuses, Url
 from pytest_deploygate.fields.types import Duration, FilePath, Given, InventoryKeys, Section, Text
+from pytest_deploygate.fields.validating import After, Before
 from pytest_deploygate.problems import nearest
 
 #: How a client holds a connection: `headers` and `body` come byte by byte or line by line, `stalled-body` stops after its
@@ -71,12 +72,10 @@ _STRINGS: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "array", "ite
 #: Requests per second, written with a unit.
 Rate = Annotated[
     float,
-    BeforeValidator(_per_second),
+    Before(_per_second),
     WithJsonSchema({"type": "string", "pattern": _RATE.pattern, "examples": ["20/s", "30/min"]}),
 ]
-Addresses = Annotated[
-    list[Annotated[Text, AfterValidator(_an_address)]], BeforeValidator(_as_list), WithJsonSchema(_STRINGS)
-]
+Addresses = Annotated[list[Annotated[Text, After(_an_address)]], Before(_as_list), WithJsonSchema(_STRINGS)]
 
 
 def same_network(one: str, other: str, prefix: int | None = None) -> bool:
@@ -115,7 +114,7 @@ class Limit(HttpRequest):
         json_schema_extra={"weaker": "false"},
         description="whether a refusal must have Retry-After",
     )
-    paths: list[Annotated[str, AfterValidator(_a_path)]] = Field(
+    paths: list[Annotated[str, After(_a_path)]] = Field(
         default=[],
         description="other safe paths of the same server that the limit must count together with this one",
     )
@@ -184,7 +183,7 @@ class Slow(HttpRequest):
 
     name: str = Field(description="name used in findings")
     url: Url = Field(description="address of the request")
-    large: Annotated[str, AfterValidator(_a_path)] | None = Field(
+    large: Annotated[str, After(_a_path)] | None = Field(
         default=None,
         json_schema_extra={"weaker": "null"},
         description="path of an answer of 16 MB or more on the same server, which a slow reader asks for",
@@ -298,13 +297,13 @@ class Ddos(Section):
         json_schema_extra={"weaker": "larger"},
         description="time in which the second source is answered during the burst",
     )
-    trusted_headers: list[Annotated[str, AfterValidator(_a_header)]] = Field(
+    trusted_headers: list[Annotated[str, After(_a_header)]] = Field(
         default=[],
         json_schema_extra={"weaker": "any"},
         description="headers that may say who the client is when they come from here, because this machine is a trusted proxy; "
         f"without it {', '.join(FORGED)} must not",
     )
-    more_headers: list[Annotated[str, AfterValidator(_a_header)]] = Field(
+    more_headers: list[Annotated[str, After(_a_header)]] = Field(
         default=[],
         description="further headers that must not say who the client is, for example Fastly-Client-IP",
     )

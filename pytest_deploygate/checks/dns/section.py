@@ -4,7 +4,7 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, an_address
 from pytest_deploygate.fields.http import HttpRequest, Texts
@@ -18,6 +18,7 @@ from pytest_deploygate.fields.types import (
     Section,
     ShortForm,
 )
+from pytest_deploygate.fields.validating import Before
 
 
 def _network(value: object) -> str:
@@ -42,7 +43,7 @@ def _network(value: object) -> str:
     return str(block)
 
 
-Network = Annotated[str, BeforeValidator(_network), WithJsonSchema({"type": "string"})]
+Network = Annotated[str, Before(_network), WithJsonSchema({"type": "string"})]
 DomainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*.-]+$")]
 
 
@@ -57,7 +58,7 @@ class NameServer(Section):
     short_form = ShortForm("address", r"^[0-9A-Fa-f.:]+$", examples=("192.0.2.53", "2001:db8::53"))
 
     name: str = Field(description="its name as in NS records, used in findings; left out: the address")
-    address: Annotated[str, BeforeValidator(an_address)] = Field(description="IPv4 or IPv6 address")
+    address: Annotated[str, Before(an_address)] = Field(description="IPv4 or IPv6 address")
     port: Port = Field(default=53, description="UDP and TCP port")
 
     @model_validator(mode="before")
@@ -80,7 +81,7 @@ class NameServer(Section):
 class Standby(Section):
     """Where traffic goes when the primary site fails; it must be healthy before that."""
 
-    address: Annotated[str, BeforeValidator(an_address)] = Field(description="address of the standby")
+    address: Annotated[str, Before(an_address)] = Field(description="address of the standby")
     port: Port = Field(default=443, description="TCP port")
     path: str = Field(
         default="/health", description="path that answers 200 while it is healthy", pattern="^/"

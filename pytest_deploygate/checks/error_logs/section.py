@@ -4,11 +4,12 @@ import re
 from datetime import time, timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from pytest_deploygate.checks.hosts.section import Hosts, not_listed_yet
 from pytest_deploygate.fields.log_stores import LogPath, Loki, OpenSearch, Zone
 from pytest_deploygate.fields.types import Duration, Given, InventoryKeys, Section, Size, Text
+from pytest_deploygate.fields.validating import After
 from pytest_deploygate.problems import nearest
 
 #: Words for the levels of errors, in lower case.
@@ -44,7 +45,7 @@ def _expressions(given: list[str]) -> list[str]:
     return given
 
 
-Expressions = Annotated[list[str], AfterValidator(_expressions)]
+Expressions = Annotated[list[str], After(_expressions)]
 
 
 class ErrorSource(Section):
@@ -106,7 +107,7 @@ class ErrorLogs(Section):
     """The errors of the same hours, now and a week before."""
 
     sources: list[ErrorSource] = Field(min_length=1, description="the logs")
-    hours: Annotated[str, AfterValidator(_a_part_of_a_day)] = Field(
+    hours: Annotated[str, After(_a_part_of_a_day)] = Field(
         default="22:00-06:00",
         description="part of the day whose errors are counted: the latest one that is over",
     )

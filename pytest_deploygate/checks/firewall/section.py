@@ -8,11 +8,12 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import Field, ValidationError, WithJsonSchema, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from pytest_deploygate.checks.hosts.section import ALL, Host, Hosts, not_listed_yet
 from pytest_deploygate.fields.types import Duration, Given, InventoryKeys, Section, Text
+from pytest_deploygate.fields.validating import Before
 from pytest_deploygate.problems import nearest
 
 #: In `from`: the machine that runs the gate.
@@ -88,8 +89,8 @@ def _ports(value: Any) -> Any:
 
 
 _STRINGS: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-PortList = Annotated[tuple[Ports, ...], BeforeValidator(_ports), WithJsonSchema(_STRINGS)]
-Names = Annotated[list[Text], BeforeValidator(_as_list), Field(min_length=1), WithJsonSchema(_STRINGS)]
+PortList = Annotated[tuple[Ports, ...], Before(_ports), WithJsonSchema(_STRINGS)]
+Names = Annotated[list[Text], Before(_as_list), Field(min_length=1), WithJsonSchema(_STRINGS)]
 
 
 class Rule(Section):

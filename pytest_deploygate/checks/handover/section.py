@@ -3,11 +3,12 @@
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pytest_deploygate.fields.http import HttpAccess, Texts, Url
 from pytest_deploygate.fields.lists import from_file
 from pytest_deploygate.fields.types import FilePath, Given, InventoryKeys, Section, Words
+from pytest_deploygate.fields.validating import Before
 
 #: Who must be at a briefing where the inventory does not say; for others both sides must.
 TEAM = ("deployment-lead", "database-admin", "security-lead", "operations-manager", "customer-success")
@@ -82,13 +83,13 @@ class Handover(Section):
         json_schema_extra={"weaker": "smaller"},
         description="day from which documents and briefings count; left out: a week before `timetable.t0`",
     )
-    documents: Annotated[list[Document], BeforeValidator(from_file)] = Field(
+    documents: Annotated[list[Document], Before(from_file)] = Field(
         default=[], description="documents, or the path of a YAML file with them"
     )
-    briefings: Annotated[list[Briefing], BeforeValidator(from_file)] = Field(
+    briefings: Annotated[list[Briefing], Before(from_file)] = Field(
         default=[], description="briefings, or the path of a YAML file with them"
     )
-    improvements: Annotated[list[Improvement], BeforeValidator(from_file)] = Field(
+    improvements: Annotated[list[Improvement], Before(from_file)] = Field(
         default=[], description="improvements, or the path of a YAML file with them"
     )
     tracker: Url | None = Field(

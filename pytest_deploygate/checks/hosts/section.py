@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, ClassVar, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from pytest_deploygate.fields.types import (
     Duration,
@@ -17,6 +17,7 @@ from pytest_deploygate.fields.types import (
     Size,
     Text,
 )
+from pytest_deploygate.fields.validating import Before
 from pytest_deploygate.problems import nearest
 
 #: Connections over which a password can be given to sudo.
@@ -90,7 +91,7 @@ class Ansible(Section):
 
     inventory: Annotated[
         list[ExistingPath],
-        BeforeValidator(_as_list),
+        Before(_as_list),
         WithJsonSchema(
             {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
         ),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from pytest_deploygate.fields.browser import Browser
 from pytest_deploygate.fields.http import Texts, Url
@@ -18,6 +18,7 @@ from pytest_deploygate.fields.types import (
     Section,
     Text,
 )
+from pytest_deploygate.fields.validating import After
 from pytest_deploygate.problems import nearest
 
 _NUMBER = re.compile(r"[-+]?\d[\d.,'’\u00a0\u202f ]*")
@@ -39,9 +40,9 @@ def _an_address(path: str) -> str:
     return path
 
 
-Address = Annotated[Text, AfterValidator(_an_address)]
+Address = Annotated[Text, After(_an_address)]
 #: An address on the platform, or the name of what is clicked.
-Pattern = Annotated[str, AfterValidator(_a_pattern)]
+Pattern = Annotated[str, After(_a_pattern)]
 
 
 class User(Section):
@@ -175,7 +176,7 @@ def _without_itself(items: list[str]) -> list[str]:
 
 #: The item that others decide.
 FEATURES = "crit.features"
-Features = Annotated[list[str], Field(min_length=1), AfterValidator(_without_itself)]
+Features = Annotated[list[str], Field(min_length=1), After(_without_itself)]
 Named = Annotated[list[Journey] | None, Field(min_length=1)]
 
 

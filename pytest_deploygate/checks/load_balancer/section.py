@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from pytest_deploygate.fields.http import HttpAccess, HttpRequest, Url
 from pytest_deploygate.fields.types import (
@@ -18,6 +18,7 @@ from pytest_deploygate.fields.types import (
     Text,
     Words,
 )
+from pytest_deploygate.fields.validating import After
 from pytest_deploygate.problems import nearest
 
 _PLACE = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
@@ -45,7 +46,7 @@ def _with_group(pattern: str | None) -> str | None:
 
 
 #: An address and a port.
-Place = Annotated[Text, AfterValidator(_place)]
+Place = Annotated[Text, After(_place)]
 
 
 def split(place: str) -> tuple[str, int]:
@@ -65,7 +66,7 @@ class ToldBy(Section):
         default=None,
         description="a cookie of the answer that names the backend, e.g. that of a sticky balancer",
     )
-    body: Annotated[str | None, AfterValidator(_with_group)] = Field(
+    body: Annotated[str | None, After(_with_group)] = Field(
         default=None,
         description="regular expression whose one group is the backend's name in the answer's first 64 kB",
     )

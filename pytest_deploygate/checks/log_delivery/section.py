@@ -4,11 +4,12 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from pytest_deploygate.checks.hosts.section import ALL, Host, Hosts, not_listed_yet
 from pytest_deploygate.fields.log_stores import LogPath, Loki, OpenSearch, Zone
 from pytest_deploygate.fields.types import Duration, Given, InventoryKeys, Section, Size, Text
+from pytest_deploygate.fields.validating import After, Before
 from pytest_deploygate.problems import nearest
 
 #: In a path: the name of the host that logs.
@@ -44,7 +45,7 @@ def _a_facility(name: str) -> str:
 
 HostNames = Annotated[
     list[Text],
-    BeforeValidator(_as_list),
+    Before(_as_list),
     Field(min_length=1),
     WithJsonSchema(
         {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
@@ -122,7 +123,7 @@ class LogDelivery(Section):
     hosts: HostNames = Field(default=[ALL], description=f"hosts or roles of `hosts`, or `{ALL}`")
     send: Handed = Field(default=Handed(), description="how a message is handed to a host's logging")
     level: Level = Field(default="warning", description="level of the messages")
-    facility: Annotated[str, AfterValidator(_a_facility)] = Field(
+    facility: Annotated[str, After(_a_facility)] = Field(
         default="user", description="facility of the messages"
     )
     aggregator: Aggregator = Field(description="where the messages must arrive")

@@ -4,12 +4,13 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from pytest_deploygate.fields.alertmanager import Alertmanager
 from pytest_deploygate.fields.http import HttpAccess, HttpRequest, Url
 from pytest_deploygate.fields.prometheus import Prometheus
 from pytest_deploygate.fields.types import Duration, Given, InventoryKeys, Section, Text
+from pytest_deploygate.fields.validating import After
 
 #: What Prometheus tells of itself, and what speaks its API may not.
 Part = Literal["targets", "rules", "reload", "retention", "cardinality", "ready", "alertmanagers"]
@@ -27,7 +28,7 @@ def _a_selector(text: str) -> str:
 
 
 #: Series by name and labels, without functions.
-Selector = Annotated[str, AfterValidator(_a_selector)]
+Selector = Annotated[str, After(_a_selector)]
 
 
 class ExpectedTargets(Section):

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from pytest_deploygate.fields.references import looked_up_or_left_out
 from pytest_deploygate.fields.types import (
@@ -16,6 +16,7 @@ from pytest_deploygate.fields.types import (
     Size,
     Words,
 )
+from pytest_deploygate.fields.validating import Before
 
 
 class WriteLoad(Section):
@@ -68,7 +69,7 @@ class Disturbance(Section):
     undo: str | None = Field(
         default=None, description="command that takes it back; may be run twice, also if nothing was done"
     )
-    unavailable: Annotated[Words | None, BeforeValidator(looked_up_or_left_out)] = Field(
+    unavailable: Annotated[Words | None, Before(looked_up_or_left_out)] = Field(
         default=None,
         json_schema_extra={"weaker": "any"},
         description="why this cannot be tried here; empty: it can",

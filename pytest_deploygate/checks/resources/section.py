@@ -4,10 +4,11 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from pytest_deploygate.checks.resources.kinds import KINDS, OWN, Kind, KindName
 from pytest_deploygate.fields.types import Duration, Each, Given, InventoryKeys, Section, Text
+from pytest_deploygate.fields.validating import Before
 
 _SELECTOR = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*\s*(\{[^{}]*\})?")
 _MATCHERS = re.compile(r'\s*([A-Za-z_]\w*\s*(=~|!~|!=|=)\s*"(\\.|[^"\\])*"\s*(,\s*|$))+')
@@ -29,7 +30,7 @@ def _selector(text: str) -> str:
 
 NumberOrSelector = Annotated[
     float | str,
-    BeforeValidator(_number_or_selector),
+    Before(_number_or_selector),
     WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]}),
 ]
 

@@ -5,11 +5,12 @@ from collections import Counter
 from datetime import timedelta
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from pytest_deploygate.checks.hosts.section import ALL, HERE, Hosts, unknown_groups
 from pytest_deploygate.fields.http import HttpAccess, HttpRequest, Url
 from pytest_deploygate.fields.types import Duration, Given, InventoryKeys, OptionalText, Section, Text
+from pytest_deploygate.fields.validating import After, Before
 
 
 def _as_list(value: Any) -> Any:
@@ -42,8 +43,8 @@ def _a_digest(text: str | None) -> str | None:
 
 
 _STRINGS: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-Names = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1), WithJsonSchema(_STRINGS)]
-Version = Annotated[OptionalText, BeforeValidator(_number_as_text)]
+Names = Annotated[list[str], Before(_as_list), Field(min_length=1), WithJsonSchema(_STRINGS)]
+Version = Annotated[OptionalText, Before(_number_as_text)]
 #: Workloads of Kubernetes, as `kubectl get` names their kinds.
 WORKLOADS = ("deployment", "statefulset", "daemonset", "job", "pod")
 
@@ -55,7 +56,7 @@ class VersionEndpoint(HttpRequest):
     field: str | None = Field(
         default=None, description="where the version is in an answer in JSON, for example `build.version`"
     )
-    pattern: Annotated[str, AfterValidator(_one_group)] | None = Field(
+    pattern: Annotated[str, After(_one_group)] | None = Field(
         default=None,
         description="regular expression with one group around the version; without `field` and `pattern` the answer is "
         "the version",
@@ -144,7 +145,7 @@ class Component(Section):
         description="workload of Kubernetes, for example `deployment/app`",
     )
     namespace: str = Field(default="default", description="its namespace in Kubernetes")
-    image: Annotated[OptionalText, AfterValidator(_a_digest)] = Field(
+    image: Annotated[OptionalText, After(_a_digest)] = Field(
         default=None, description="image of the container or workload by digest, for example `sha256:…`"
     )
     health: Healthy | None = Field(default=None, description="page that says whether it is healthy")

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from pytest_deploygate.fields.names import ColumnName, RelationName
 from pytest_deploygate.fields.postgres import ConnectionSettings
@@ -19,6 +19,7 @@ from pytest_deploygate.fields.types import (
     SecretReference,
     Section,
 )
+from pytest_deploygate.fields.validating import Before
 
 
 def _version(value: object) -> object:
@@ -32,7 +33,7 @@ def _version(value: object) -> object:
 
 Version = Annotated[
     str,
-    BeforeValidator(_version),
+    Before(_version),
     Field(pattern=r"^\d+(\.\d+)*(-\w+)?$"),
     WithJsonSchema(
         {"type": "string", "pattern": r"^(\d+(\.\d+)*(-\w+)?|lab:.+)$", "examples": ["2.28", "2.28.3"]}
@@ -131,7 +132,7 @@ class Timescale(Section):
         default=None, description="host; left out: the primary", pattern=r"^[A-Za-z0-9._:%-]+$"
     )
     port: Port | None = Field(default=None, description="TCP port; left out: the primary's, or 5432")
-    name: Annotated[str, BeforeValidator(looked_up)] | None = Field(
+    name: Annotated[str, Before(looked_up)] | None = Field(
         default=None, description="database with the hypertables"
     )
     user: str | None = Field(default=None, description="role that the gate logs in as")

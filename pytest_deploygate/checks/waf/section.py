@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from pytest_deploygate.checks.hosts.section import Hosts, not_listed_yet
 from pytest_deploygate.fields.http import HttpAccess, HttpRequest, Statuses, Url
@@ -18,6 +18,7 @@ from pytest_deploygate.fields.types import (
     ShortForm,
     Text,
 )
+from pytest_deploygate.fields.validating import After
 from pytest_deploygate.problems import nearest
 
 AttackClass = Literal[
@@ -49,8 +50,8 @@ def _pattern(pattern: str | None) -> str | None:
     return pattern
 
 
-Path = Annotated[str, AfterValidator(_a_path)]
-Pattern = Annotated[str | None, AfterValidator(_pattern)]
+Path = Annotated[str, After(_a_path)]
+Pattern = Annotated[str | None, After(_pattern)]
 
 
 class Blocked(Section):

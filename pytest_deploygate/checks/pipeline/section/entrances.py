@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from pytest_deploygate.fields.http import HttpRequest, Method, Statuses, Url
 from pytest_deploygate.fields.oauth import TokenAccess
@@ -16,6 +16,7 @@ from pytest_deploygate.fields.types import (
     Section,
     Text,
 )
+from pytest_deploygate.fields.validating import After
 from pytest_deploygate.problems import nearest
 
 #: What a message may refer to.
@@ -60,9 +61,9 @@ def _amqp_url(value: str) -> str:
     return value
 
 
-WebSocketUrl = Annotated[Text, AfterValidator(_ws_url)]
-AmqpUrl = Annotated[Text, AfterValidator(_amqp_url)]
-Message = Annotated[dict[str, Any], AfterValidator(_known_places), Field(min_length=1)]
+WebSocketUrl = Annotated[Text, After(_ws_url)]
+AmqpUrl = Annotated[Text, After(_amqp_url)]
+Message = Annotated[dict[str, Any], After(_known_places), Field(min_length=1)]
 
 
 class HttpEntrance(HttpRequest, TokenAccess):

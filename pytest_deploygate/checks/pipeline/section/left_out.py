@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from pytest_deploygate.fields.http import HttpRequest, Method, Statuses, Url
 from pytest_deploygate.fields.oauth import TokenAccess
@@ -13,6 +13,7 @@ from pytest_deploygate.fields.types import (
     SecretReference,
     Section,
 )
+from pytest_deploygate.fields.validating import After
 
 
 def _one_number(pattern: str) -> str:
@@ -38,7 +39,7 @@ class Page(HttpRequest, TokenAccess):
 class CountingPage(Page):
     """A page with a number of events, among which synthetic ones must not be."""
 
-    number: Annotated[str, AfterValidator(_one_number)] = Field(
+    number: Annotated[str, After(_one_number)] = Field(
         description=r"regular expression with the number in its only group, e.g. (\d+) readings today"
     )
 

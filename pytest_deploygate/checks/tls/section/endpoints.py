@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from pytest_deploygate.checks.tls.section.guidelines import ProfileName
 from pytest_deploygate.fields.references import as_port
@@ -18,6 +18,7 @@ from pytest_deploygate.fields.types import (
     Section,
     ShortForm,
 )
+from pytest_deploygate.fields.validating import Before
 
 StartTls = Literal["none", "postgresql", "smtp", "imap", "ldap"]
 KeyKind = Literal["rsa", "ecdsa"]
@@ -45,7 +46,7 @@ def _port_or_none(value: object) -> int | str:
 
 PortOrNone = Annotated[
     int | Literal["none"],
-    BeforeValidator(_port_or_none),
+    Before(_port_or_none),
     WithJsonSchema(
         {
             "anyOf": [
@@ -156,7 +157,7 @@ class Endpoint(Section):
         pattern=r"^[A-Za-z0-9._-]+$",
     )
     port: Port = Field(default=443, description="TCP port")
-    addresses: list[Annotated[str, BeforeValidator(an_address)]] = Field(
+    addresses: list[Annotated[str, Before(an_address)]] = Field(
         default=[],
         description="addresses to check, each of them; left out: all that the name resolves to, IPv4 and IPv6",
     )
