@@ -26,6 +26,11 @@ def _subjects(folders: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(found.name for found in pkgutil.iter_modules(folders) if found.ispkg))
 
 
+def subject_of(module: str) -> str:
+    """Return the subject that a module is of, by the module's name."""
+    return module.removeprefix(f"{__name__}.").partition(".")[0]
+
+
 def part(subject: str, name: str) -> ModuleType | None:
     """Return a part of a subject, such as `section`; None if the subject has none."""
     return importlib.import_module(f"{__name__}.{subject}.{name}") if files(subject, name) else None

@@ -18,8 +18,12 @@ from pytest_deploygate.redaction import Secret, hide_those_of_url
 
 _base: ContextVar[Path] = ContextVar("base")
 _missing: ContextVar[list[str] | None] = ContextVar("missing", default=None)
+#: A reference, what it stands for, and whether it was read as a secret.
+Value = tuple[str, str, bool]
 #: What the references of the inventory being read stand for.
-_values: ContextVar[list[tuple[str, str, bool]] | None] = ContextVar("values", default=None)
+_values: ContextVar[list[Value] | None] = ContextVar("values", default=None)
+#: The files and folders whose existence was asked for.
+_looked: ContextVar[list[Path] | None] = ContextVar("looked", default=None)
 #: A key that any section may have: the section is ignored if the source deliberately has no such value.
 ONLY_WHERE = "only_where"
 NO_FILE = "no such file or folder:"
@@ -30,20 +34,33 @@ _NO_SECRET = "this-secret-is-not-there-yet"  # noqa: S105 (it is none)
 
 @contextmanager
 def reading(
-    inventory_file: Path, missing: list[str] | None = None, values: list[tuple[str, str, bool]] | None = None
+    inventory_file: Path,
+    missing: list[str] | None = None,
+    values: list[Value] | None = None,
+    looked: list[Path] | None = None,
 ) -> Iterator[None]:
     """Resolve paths relative to `inventory_file` while it is read.
 
-    What is missing is added to `missing`, each resolved reference to `values`, if they are given: with its value, and
-    whether it was read as a secret.
+    What is missing is added to `missing`, each resolved reference to `values`, each path that must exist to `looked`, if
+    they are given.
     """
     tokens = _base.set(inventory_file.resolve().parent), _missing.set(missing), _values.set(values)
+    looking = _looked.set(looked)
     try:
         yield
     finally:
         _base.reset(tokens[0])
         _missing.reset(tokens[1])
         _values.reset(tokens[2])
+        _looked.reset(looking)
+
+
+def read(reference: str, *, secret: bool) -> None:
+    """Read what a reference stands for, as where an inventory has it. Raises ValueError if that is not possible."""
+    if secret:
+        as_secret(reference)
+    else:
+        looked_up(reference)
 
 
 def _note(reference: str, value: str, *, secret: bool = False) -> str:
@@ -154,6 +171,8 @@ def as_path(value: object) -> Path:
 def as_existing_path(value: object) -> Path:
     """Parse a path as `as_path` does; raises ValueError if it does not exist."""
     path = as_path(value)
+    if (looked := _looked.get()) is not None:
+        looked.append(path)
     placeholder = is_reference(value) and path.name == _NO_VALUE
     if not path.exists() and not placeholder:
         _absent(f"{NO_FILE} {path}")

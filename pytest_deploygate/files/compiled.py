@@ -12,13 +12,15 @@ import importlib.util
 import os
 import pickle
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar, cast
 
 from pytest_deploygate.files import write_whole
 
 T = TypeVar("T")
+#: A file, its size in bytes, and the times of its content and of its inode in nanoseconds.
+State = tuple[str, int, int, int]
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -32,21 +34,21 @@ def kept(name: str, files: Sequence[Path], read: Callable[[], T]) -> T:
         return read()
     place = importlib.util.cache_from_source(str(_PACKAGE / f"{name}.py"))
     place = f"{place.removesuffix('.pyc')}.pickle"
-    state = _state(files)
+    now = state(files)
     with contextlib.suppress(Exception):  # damaged in any way: it is read again
         with open(place, "rb") as file:  # noqa: PTH123
             known, found = pickle.load(file)  # noqa: S301 (whoever writes here can also write the bytecode beside it)
-        if known == state:
+        if known == now:
             return cast("T", found)
     found = read()
     if not sys.dont_write_bytecode:
         with contextlib.suppress(OSError):
-            write_whole(Path(place), pickle.dumps((state, found), pickle.HIGHEST_PROTOCOL))
+            write_whole(Path(place), pickle.dumps((now, found), pickle.HIGHEST_PROTOCOL))
     return found
 
 
-def _state(files: Sequence[Path]) -> list[tuple[str, int, int, int]]:
-    """Return what changes with the content of files.
+def state(files: Iterable[Path | str]) -> list[State]:
+    """Return what changes with the content of files. Raises OSError.
 
     The time of an installed file may be that of its archive, which two versions share: the time of its inode is not.
     """

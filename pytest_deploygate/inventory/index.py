@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pytest_deploygate import checks
 from pytest_deploygate.files import compiled
@@ -21,6 +22,7 @@ _FIELD = re.compile(r"^ {4}(?P<name>\w+): (?!ClassVar)", re.MULTILINE)
 _NAMED = re.compile(r"\b(?P<kind>Given|Each)\(\s*\"(?P<name>\w+)\"")
 _DEFAULT = re.compile(r"\bdefault=[A-Z]\w*\(\)|\bdefault_factory=[A-Z]| = [A-Z]\w*\(\)$", re.MULTILINE)
 _KINDS = {"InventoryKeys": "", "DatabaseKeys": "database"}
+_SECTIONS = frozenset(_KINDS.values()) - {""}
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,21 @@ def subjects(document: Mapping[str, object], own: Mapping[str, Collection[str]])
             elif key not in known:
                 return None
     return frozenset(found)
+
+
+def of_subjects(document: Mapping[str, Any], subjects: Collection[str]) -> dict[str, Any]:
+    """Return an inventory without the keys of other subjects."""
+    return {
+        key: {inner: below for inner, below in value.items() if _is_of((key, inner), subjects)}
+        if key in _SECTIONS and isinstance(value, Mapping)
+        else value
+        for key, value in document.items()
+        if _is_of(("", key), subjects)
+    }
+
+
+def _is_of(place: tuple[str, str], subjects: Collection[str]) -> bool:
+    return keys().get(place, "") in {"", *subjects}
 
 
 @cache

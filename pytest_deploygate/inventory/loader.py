@@ -1,23 +1,27 @@
 """Load a YAML file as an `Inventory`, or report every problem in it, each with file, line and nearest name."""
 
+import dataclasses
 import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from yaml.error import MarkedYAMLError, YAMLError
 
-from pytest_deploygate.fields.references import ONLY_WHERE, lacks, reading
+from pytest_deploygate.fields.references import ONLY_WHERE, Value, lacks, reading
 from pytest_deploygate.fields.renamed import FormerKey, Key, Renamed, noting
 from pytest_deploygate.fields.sources.lab import INVENTORIES
 from pytest_deploygate.fields.types import Section
 from pytest_deploygate.files import bounded, sha256, yaml
-from pytest_deploygate.inventory import index, listing, unconfirmed
-from pytest_deploygate.inventory.models import Database, Inventory, composed
+from pytest_deploygate.inventory import checked, index, listing, sections, unconfirmed, weakening
+from pytest_deploygate.inventory.checked import Checked
+from pytest_deploygate.inventory.models import Database, Inventory, Others, composed
+from pytest_deploygate.inventory.weakening import Weaker
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.problems import Problem, nearest
 from pytest_deploygate.redaction import RECORD_WORDS, Secret, hide_those_of_url, redact, weak
@@ -79,8 +83,9 @@ class Loaded:
     """An inventory with its file and that file's SHA-256. `notes` are keys to rename in it.
 
     `values` are its references (`env:NAME`) with what they stand for, secrets among them: never to be written. `secrets`
-    are those references that are read as secrets only. `document` is the file's text as mappings that know their lines. `listed` is what its sections have from elsewhere, for other
-    processes of the same run; never to be written either.
+    are those references that are read as secrets only. `document` is the file's text as mappings that know their lines.
+    `listed` is what its sections have from elsewhere, for other processes of the same run; never to be written either.
+    `known` is what an earlier check found, if the inventory was composed only of the sections that this run needs.
     """
 
     inventory: Inventory
@@ -91,6 +96,12 @@ class Loaded:
     listed: Mapping[str, Any] = field(default_factory=dict, repr=False)
     secrets: frozenset[str] = frozenset()
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    known: Checked | None = None
+
+    @property
+    def weaker(self) -> Sequence[Weaker]:
+        """The inventory's weaker settings, also those of sections that this run has not read."""
+        return self.known.weaker if self.known else weakening.weaker(self.inventory)
 
 
 def available(root: Path) -> list[str]:
@@ -133,12 +144,20 @@ def _in_other_folder(root: Path) -> str:
 
 
 def load(
-    name: str, root: Path, missing: list[str] | None = None, *, told: Mapping[str, Any] | None = None
+    name: str,
+    root: Path,
+    missing: list[str] | None = None,
+    *,
+    told: Mapping[str, Any] | None = None,
+    needed: frozenset[str] | None = None,
 ) -> Loaded:
     """Read the inventory named by `--inventory`. Raises InventoryError with every problem found.
 
     With `told`, entries that sections have from elsewhere are asked for (`inventory.listing`), except those that it has:
     `{}` in a run, or what another process of the same run has listed. Without it such sections stay without entries.
+
+    `needed` are the subjects that a run has tests of: if an earlier run has checked this inventory whole, only these are
+    checked, and others if something asks for them.
 
     With a list `missing`, missing secrets and lab values are added to it instead, so that a plan can be made before
     they exist. Such an inventory must not be used to connect to anything.
@@ -154,16 +173,15 @@ def load(
     except bounded.OddTextError as error:
         raise InventoryError([Problem(shown, error.line, str(error))]) from None
     document = _parse(text, shown)
-    former: list[FormerKey] = []
-    values: list[tuple[str, str, bool]] = []
-    with reading(path, missing, values), noting(former):
-        try:
-            inventory = composed(subjects_of(document)).model_validate(_present(_plain(document)))
-        except ValidationError as error:
-            raise InventoryError(_problems(error, document, shown)) from None
+    subjects = subjects_of(document)
+    if needed is not None and subjects is not None and not subjects <= needed:
+        part = _part(path, shown, document, subjects & needed)
+        if part is not None:
+            return dataclasses.replace(part, sha256=sha256(raw))
+    read = _read(path, shown, document, missing)
     if misplaced := list(_misplaced(document, shown)):
         raise InventoryError(misplaced)
-    found: dict[str, Any] = {}
+    inventory, found = read.inventory, dict[str, Any]()
     if told is not None:
         try:
             inventory, found = listing.complete(inventory, told)
@@ -172,14 +190,78 @@ def load(
             raise InventoryError([Problem(shown, _line(document, error.location), text)]) from None
         except ValidationError as error:
             raise InventoryError(_problems(error, document, shown)) from None
+    if needed is not None and not found and not read.former:
+        named = sections.named(inventory, (subjects or frozenset()) | index.with_defaults())
+        content = checked.digest(read.plain)
+        checked.keep(path, content, read.values, read.looked, named, weakening.weaker(inventory))
+    notes = (*(Problem(shown, key.line, str(key)) for key in read.former), *_weak_secrets(document, shown))
+    return _loaded(inventory, path, sha256(raw), notes, read.values, found, document)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """An inventory, the plain data that it was made of, and what was asked for on the way."""
+
+    inventory: Inventory
+    plain: Any
+    former: list[FormerKey]
+    values: list[Value]
+    looked: list[Path]
+
+
+def _read(path: Path, shown: str, document: yaml.Mapping, missing: list[str] | None = None) -> _Read:
+    """Check a file whole. Raises InventoryError."""
+    former, values, looked = list[FormerKey](), list[Value](), list[Path]()
+    with reading(path, missing, values, looked), noting(former):
+        try:
+            plain = _present(_plain(document))
+            inventory = composed(subjects_of(document)).model_validate(plain)
+        except ValidationError as error:
+            raise InventoryError(_problems(error, document, shown)) from None
     former.sort(key=lambda key: key.line)
-    notes = (*(Problem(shown, key.line, str(key)) for key in former), *_weak_secrets(document, shown))
+    return _Read(inventory, plain, former, values, looked)
+
+
+def _part(path: Path, shown: str, document: yaml.Mapping, subjects: frozenset[str]) -> Loaded | None:
+    """Read the sections of some subjects, if a run has checked the whole before. None: it has to be checked again.
+
+    The other sections are checked again, all of them, when something asks for one.
+    """
+    values: list[Value] = []
+    with reading(path, None, values):
+        plain = _present(_plain(document))
+        known = checked.recall(path, checked.digest(plain))
+        if known is None:
+            return None
+        try:
+            inventory = composed(subjects).model_validate(index.of_subjects(plain, subjects))
+            checked.read_rest(known, values)
+        except ValueError:  # also pydantic's: the whole check says what it is
+            return None
+    others = (subjects_of(document) or frozenset()) - subjects
+    read = sections.names(subjects)
+    named = {name: one for name, one in known.named.items() if name not in read}
+    whole = Others(others, named, cache(lambda: _read(path, shown, document).inventory))
+    for section in (inventory, inventory.database):
+        if section is not None:
+            section.beside(whole)
+    notes = tuple(_weak_secrets(document, shown))
+    return dataclasses.replace(_loaded(inventory, path, "", notes, values, {}, document), known=known)
+
+
+def _loaded(
+    inventory: Inventory,
+    path: Path,
+    sha256: str,
+    notes: tuple[Problem, ...],
+    values: Sequence[Value],
+    found: Mapping[str, Any],
+    document: yaml.Mapping,
+) -> Loaded:
     others = {reference for reference, _, secret in values if not secret}
     secrets = frozenset(reference for reference, _, secret in values if secret) - others
     noted = tuple((reference, value) for reference, value, _ in values)
-    return Loaded(
-        inventory, path, sha256(raw), notes, (*noted, *listing.values(found)), found, secrets, document
-    )
+    return Loaded(inventory, path, sha256, notes, (*noted, *listing.values(found)), found, secrets, document)
 
 
 def subjects_of(document: Mapping[str, Any]) -> frozenset[str] | None:

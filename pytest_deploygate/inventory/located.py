@@ -9,6 +9,7 @@ from typing import Any
 from pytest_deploygate.files import yaml
 from pytest_deploygate.inventory import sections
 from pytest_deploygate.inventory.loader import Loaded, subjects_of
+from pytest_deploygate.inventory.models import Inventory
 
 #: Keys whose text names the entry that they are in.
 _NAMING = frozenset({"name", "host", "domain", "path", "address", "table", "hostname"})
@@ -31,7 +32,7 @@ def lines(loaded: Loaded, root: Path, items: Iterable[tuple[str, Sequence[str]]]
     among = subjects_of(loaded.document)
     deepest: dict[str, tuple[int, int]] = {}
     for item, arguments in items:
-        for path in filter(None, (_path(argument, among) for argument in arguments)):
+        for path in filter(None, (_path(loaded.inventory, argument, among) for argument in arguments)):
             line = _line(loaded.document, path)
             if line and len(path) > deepest.get(item, (0, 0))[0]:
                 deepest[item] = len(path), line
@@ -42,12 +43,11 @@ def lines(loaded: Loaded, root: Path, items: Iterable[tuple[str, Sequence[str]]]
     }
 
 
-def _path(argument: str, among: Collection[str] | None) -> tuple[str, ...]:
+def _path(inventory: Inventory, argument: str, among: Collection[str] | None) -> tuple[str, ...]:
     subject = sections.subject_of(argument)
-    if among is not None and subject and subject not in among:
+    if subject is None or (among is not None and subject and subject not in among):
         return ()
-    found = sections.find(argument)
-    return found.path if found else ()
+    return sections.path(inventory, argument)
 
 
 def _line(document: object, path: Sequence[str]) -> int:

@@ -4,12 +4,12 @@ Every key except `name` may be left out: its items are then `not_covered`, with 
 subject's keys are in `checks/<subject>/section`; new subjects are discovered.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, cast
 
-from pydantic import Field, create_model, field_validator
+from pydantic import Field, PrivateAttr, create_model, field_validator
 
 from pytest_deploygate import checks
 from pytest_deploygate.fields.contacts import Contact
@@ -20,6 +20,7 @@ from pytest_deploygate.fields.types import DatabaseKeys, Each, Given, InventoryK
 from pytest_deploygate.fields.validating import Before
 from pytest_deploygate.inventory import index
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes
+from pytest_deploygate.lazy import dataclass
 
 K = TypeVar("K", bound=Section)
 
@@ -33,25 +34,68 @@ def _list_or_file(schema: dict[str, Any]) -> None:
 _ADD_DATABASE = "database: {name: …, user: …, primary: db1.example.com}"
 
 
+@dataclass(frozen=True)
+class Named:
+    """A section that tests request by name: its place, and what must be added for them to run; empty: nothing."""
+
+    path: tuple[str, ...]
+    lacking: str
+
+
+@dataclass(frozen=True)
+class Others:
+    """The subjects whose keys a file has although its inventory was composed without them.
+
+    `named` are their sections by name, `whole` the inventory with them. Raises InventoryError if it cannot be read again.
+    """
+
+    subjects: frozenset[str]
+    named: Mapping[str, Named]
+    whole: "Callable[[], Inventory]"
+
+
 class _Whole(Section):
     """A section that subjects add keys to; `place` as in `index.keys`."""
 
     place: ClassVar[str] = ""
+    _others: Others | None = PrivateAttr(default=None)
 
     def of(self, keys: type[K]) -> K:
         """Return this section typed with a subject's keys: `inventory.of(dns.section.Keys).dns`.
 
-        A subject that the inventory was composed without has all its keys left out.
+        A subject that the file has no keys of has all of them left out.
         """
         if keys.__base__ not in (InventoryKeys, DatabaseKeys):
             raise TypeError(f"{keys.__module__}.{keys.__qualname__} is not part of {type(self).__name__}")
-        return self if isinstance(self, keys) else keys()
+        if isinstance(self, keys):
+            return self
+        whole = self._with(checks.subject_of(keys.__module__))
+        return whole.of(keys) if whole else keys()
+
+    def beside(self, others: Others) -> None:
+        """Take the keys of other subjects from the whole inventory when this section is asked for them."""
+        self._others = others
+
+    def named_beside(self, name: str) -> Named | None:
+        """Return a section that the file has, or may have, and that this inventory was composed without."""
+        return self._others.named.get(name) if self._others else None
+
+    def _with(self, subject: str) -> "_Whole | None":
+        """Return this section of the whole inventory, for a subject that this one was composed without."""
+        if self._others is None or subject not in self._others.subjects:
+            return None
+        whole = self._others.whole()
+        return whole.database if self.place else whole
 
     if not TYPE_CHECKING:  # type checkers know the keys of each subject by `of`
 
         def __getattr__(self, name: str) -> object:
-            """Return what a key has when it is left out, for a subject that the inventory was composed without."""
+            """Return the key of a subject that the inventory was composed without; what it has if it is left out."""
+            if name.startswith("_"):
+                return super().__getattr__(name)
             if subject := index.keys().get((self.place, name)):
+                if whole := self._with(subject):
+                    return getattr(whole, name)
                 for keys in keys_of(subject, DatabaseKeys if self.place else InventoryKeys):
                     if field := keys.model_fields.get(name):
                         return field.get_default(call_default_factory=True)

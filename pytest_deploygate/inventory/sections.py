@@ -5,7 +5,7 @@ section needs no other registration.
 """
 
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -16,7 +16,7 @@ from pytest_deploygate import checks
 from pytest_deploygate.fields.types import DatabaseKeys, Each, Given, InventoryKeys
 from pytest_deploygate.files import compiled
 from pytest_deploygate.inventory import index
-from pytest_deploygate.inventory.models import Inventory, keys_of
+from pytest_deploygate.inventory.models import Inventory, Named, keys_of
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import NotCovered
 
@@ -90,6 +90,8 @@ def around(path: tuple[str, ...]) -> list[Declared]:
 
 def value(inventory: Inventory, name: str) -> object | None:
     """Return the section of that name; None if it, or one around it, is missing or empty."""
+    if absent(inventory, name):
+        return None
     section = _known(name)
     found = _at(inventory, section.path) or None
     if found is None and isinstance(section.said, Given) and section.said.defaults_with:
@@ -112,9 +114,8 @@ def absent(inventory: Inventory, name: str) -> bool:
     """Tell whether an inventory has no word of a section, and no defaults for it; the section is not imported."""
     database = set(type(inventory.database).model_fields) if inventory.database else set()
     subject = subject_of(name)
-    return bool(subject) and subject not in _there(
-        frozenset(type(inventory).model_fields), frozenset(database)
-    )
+    there = _there(frozenset(type(inventory).model_fields), frozenset(database))
+    return bool(subject) and subject not in there and inventory.named_beside(name) is None
 
 
 @cache
@@ -133,6 +134,42 @@ def missing(inventory: Inventory, name: str) -> str:
         if not _at(inventory, section.path):
             return section.missing
     return ""
+
+
+def lacking(inventory: Inventory, name: str) -> str:
+    """Describe what must be added for a test that requests this name to run: as `missing`, or why it has no entries."""
+    if known := inventory.named_beside(name):
+        return known.lacking
+    if words := missing(inventory, name):
+        return words
+    try:
+        entries(inventory, name)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def path(inventory: Inventory, name: str) -> tuple[str, ...]:
+    """Return the place of the section of that name; it is not read for that."""
+    known = inventory.named_beside(name)
+    return known.path if known else _known(name).path
+
+
+def innermost(inventory: Inventory, setting: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the place of the innermost named section that contains a setting, else the outermost key."""
+    subject = index.subject_at(setting)
+    found = (path(inventory, name) for name in (*of_subject(""), *names({subject})))
+    return max((each for each in found if setting[: len(each)] == each), key=len, default=setting[:1])
+
+
+def named(inventory: Inventory, subjects: Collection[str]) -> dict[str, Named]:
+    """Return the sections of some subjects by the names that tests request them by."""
+    return {name: Named(path(inventory, name), lacking(inventory, name)) for name in names(subjects)}
+
+
+def names(subjects: Collection[str]) -> list[str]:
+    """Return the names that tests can request sections of some subjects by."""
+    return [name for name, (subject, _) in index.names().items() if subject in subjects]
 
 
 def optional(name: str) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from pytest_deploygate import checks
 from pytest_deploygate.inventory import index, sections
+from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.weakening import Weaker
 from pytest_deploygate.model import Weakening
 from pytest_deploygate.session import fixtures
@@ -27,11 +28,13 @@ _CLUSTER = ("database",)
 _READ_NOTHING = ("request", "pytestconfig", "tmp_path", "capsys")
 
 
-def weakenings(found: Sequence[Weaker], functions: Sequence[Function]) -> list[Weakening]:
+def weakenings(
+    found: Sequence[Weaker], functions: Sequence[Function], inventory: Inventory
+) -> list[Weakening]:
     """Return each weaker setting with the items that it affects."""
     among = _subjects([one.path for one in found])
-    reads = {function: tuple(_reads(function, among)) for function in functions} if found else {}
-    return [Weakening(one.text, _items(one.path, reads)) for one in found]
+    reads = {function: tuple(_reads(function, among, inventory)) for function in functions} if found else {}
+    return [Weakening(one.text, _items(one.path, reads, inventory)) for one in found]
 
 
 def _subjects(settings: Sequence[Path]) -> Collection[str]:
@@ -41,17 +44,12 @@ def _subjects(settings: Sequence[Path]) -> Collection[str]:
     return {"", *map(index.subject_at, settings)}
 
 
-def _items(setting: Path, reads: dict[Function, tuple[Path, ...]]) -> tuple[str, ...]:
-    section = _section(setting)
+def _items(setting: Path, reads: dict[Function, tuple[Path, ...]], inventory: Inventory) -> tuple[str, ...]:
+    section = sections.innermost(inventory, setting)
     if section in _ABOUT_THE_DECISION:
         return ()
     bearing = [f.items for f, paths in reads.items() if any(_concerns(p, setting, section) for p in paths)]
     return tuple(dict.fromkeys(item for items in bearing for item in items))
-
-
-def _section(setting: Path) -> Path:
-    """Return the innermost named section that contains a setting, else the outermost key."""
-    return max((section.path for section in sections.around(setting)), key=len, default=setting[:1])
 
 
 def _concerns(read: Path, setting: Path, section: Path) -> bool:
@@ -62,34 +60,36 @@ def _concerns(read: Path, setting: Path, section: Path) -> bool:
     return read[: len(setting)] == setting[: len(read)] or read[: len(section)] == section
 
 
-def _reads(function: Function, among: Collection[str]) -> Iterator[Path]:
+def _reads(function: Function, among: Collection[str], inventory: Inventory) -> Iterator[Path]:
     """Yield the parts of the inventory that a test reads, as far as they are of the subjects `among`."""
     if any(read == "self" or read.startswith("self.") for read in function.reads):
         yield _ALL  # what a class provides to its tests is not known
     for argument in function.arguments:
-        yield from _read_by(argument, function.reads, among)
+        yield from _read_by(argument, function.reads, among, inventory)
 
 
-def _read_by(argument: str, reads: Sequence[str], among: Collection[str]) -> Iterator[Path]:
+def _read_by(
+    argument: str, reads: Sequence[str], among: Collection[str], inventory: Inventory
+) -> Iterator[Path]:
     """Yield what an argument reads: a section, or what its fixture reads; `reads` is how the test body uses it."""
     source = fixtures.declared().get(argument)
     if sections.subject_of(argument) is not None:
-        yield from _paths([argument], among)
+        yield from _paths([argument], among, inventory)
     elif argument == "inventory":
         yield from _attributes(reads)
     elif source is not None:
-        yield from _paths(source.sections, among)
+        yield from _paths(source.sections, among, inventory)
         for taken in source.arguments:
             if taken != "sections":
-                yield from _read_by(taken, source.reads, among)
+                yield from _read_by(taken, source.reads, among, inventory)
     elif argument not in _READ_NOTHING:
         yield _ALL
 
 
-def _paths(names: Iterable[str], among: Collection[str]) -> Iterator[Path]:
+def _paths(names: Iterable[str], among: Collection[str], inventory: Inventory) -> Iterator[Path]:
     for name in names:
-        if sections.subject_of(name) in among and (section := sections.find(name)):
-            yield section.path
+        if sections.subject_of(name) in among:
+            yield sections.path(inventory, name)
 
 
 def _attributes(reads: Sequence[str]) -> Iterator[Path]:

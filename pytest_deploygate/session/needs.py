@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pytest_deploygate.inventory import sections
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.session import fixtures, parameters
 from pytest_deploygate.session.declared import Function
-from pytest_deploygate.session.parameters import Missing
+
+
+def subjects(functions: Iterable[Function]) -> frozenset[str]:
+    """Return the subjects whose sections tests request, by themselves or through fixtures."""
+    found: set[str] = set()
+    names = {name for function in functions for name in function.arguments}
+    seen: set[str] = set()
+    while names - seen:
+        name = (names - seen).pop()
+        seen.add(name)
+        source = fixtures.declared().get(name)
+        if (subject := sections.subject_of(name)) is not None:
+            found.add(subject)
+        elif source is not None:
+            names |= {*source.arguments, *source.sections}
+    return frozenset(found)
 
 
 def missing(arguments: Sequence[str], inventory: Inventory) -> tuple[str, ...]:
@@ -67,25 +82,21 @@ def _is_absent(name: str, inventory: Inventory) -> bool:
 def _lacks_a_product(function: Function, inventory: Inventory) -> bool:
     """Tell whether a test needs a section of a product of which the inventory names nothing at all."""
     products = {sections.product(name) for name in function.arguments} - {""}
-    return any(sections.absent(inventory, name) or sections.missing(inventory, name) for name in products)
+    return any(_lacks(name, inventory) for name in products)
 
 
 def _lacks_what_is_optional(function: Function, inventory: Inventory) -> bool:
-    named = [name for name in function.arguments if sections.subject_of(name) is not None]
-    return any(sections.optional(name) and sections.missing(inventory, name) for name in named)
+    return any(sections.optional(name) and _lacks(name, inventory) for name in function.arguments)
+
+
+def _lacks(name: str, inventory: Inventory) -> bool:
+    return sections.absent(inventory, name) or bool(sections.lacking(inventory, name))
 
 
 def _missing(name: str, inventory: Inventory) -> str:
     """Describe what a test's argument lacks: a section, or what the fixture of that name needs in turn."""
-    if sections.find(name) is None:
-        source = fixtures.declared().get(name)
-        lacking = (_missing(taken, inventory) for taken in source.arguments) if source else iter(())
-        return next(filter(None, lacking), "")
-    if words := sections.missing(inventory, name):
-        return words
-    try:
-        found = parameters.values(name, inventory)
-    except ValueError as error:  # a snapshot that is missing or invalid
-        return str(error)
-    first = found[0][0] if found else None
-    return first.reason if isinstance(first, Missing) else ""
+    if sections.subject_of(name) is not None:
+        return sections.lacking(inventory, name)
+    source = fixtures.declared().get(name)
+    lacking = (_missing(taken, inventory) for taken in source.arguments) if source else iter(())
+    return next(filter(None, lacking), "")

@@ -71,7 +71,7 @@ def _inventory(
     if proposed.sha256 == loaded.sha256:
         return
     changes = weakening.changes(loaded.inventory, proposed.inventory, base.name)
-    yield from bearing.weakenings(changes, functions)
+    yield from bearing.weakenings(changes, functions, loaded.inventory)
     yield from _not_applicable(loaded.inventory, proposed.inventory)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import cache
 
 import pytest
@@ -40,10 +41,14 @@ def by_item_alone(expression: str, checklist: Checklist) -> bool:
     return set(_NAME.findall(expression)) - _WORDS <= names
 
 
-def item_ids(expression: str, checklist: Checklist) -> tuple[str, ...]:
-    """Return the ids of the items in scope, in the checklist's order."""
+def item_ids(expression: str, checklist: Checklist, only: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the ids of the items in scope, in the checklist's order; with `only`, those among them.
+
+    Raises SyntaxError for an expression that cannot be read.
+    """
+    items = [item for item in checklist.items if not only or item.id in only]
     if not expression:
-        return tuple(item.id for item in checklist.items)
+        return tuple(item.id for item in items)
     compiled = Expression.compile(expression)
 
     @cache  # there are as many answers as phases and areas, for thousands of items
@@ -53,4 +58,4 @@ def item_ids(expression: str, checklist: Checklist) -> tuple[str, ...]:
 
         return compiled.evaluate(has)
 
-    return tuple(item.id for item in checklist.items if selected(markers_of(item)))
+    return tuple(item.id for item in items if selected(markers_of(item)))

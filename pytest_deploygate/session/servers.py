@@ -8,17 +8,19 @@ A module that sets `testinfra_hosts` keeps its hosts.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_deploygate.checks.hosts.section import Host, Hosts
 from pytest_deploygate.inventory import sections
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell, Judgement, Reading, Verdict
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.session.gate import GATE
 from pytest_deploygate.session.settings import SETTINGS
+
+if TYPE_CHECKING:  # the section is imported by runs with a test that takes `host`
+    from pytest_deploygate.checks.hosts.section import Host, Hosts
 
 #: testinfra's own fixture, which its `host` takes.
 _PARAMETER = "_testinfra_host"
@@ -27,13 +29,14 @@ _MISTAKES = pytest.StashKey[list[str]]()
 
 def wanted(config: pytest.Config) -> bool:
     """Tell whether `host` stands for the servers of this run's inventory."""
-    return not getattr(config.option, "hosts", None) and _section(config) is not None
+    inventory = config.stash[SETTINGS].inventory
+    return not getattr(config.option, "hosts", None) and not sections.lacking(inventory, "hosts")
 
 
 @pytest.fixture(scope="module")
 def _testinfra_host(request: pytest.FixtureRequest) -> Any:
     """Connect to one server; raises CannotTell if that is not possible."""
-    if not isinstance(request.param, Host):
+    if not _is_host(request.param):
         return request.param  # of a module with `testinfra_hosts`
     try:
         from pytest_deploygate.clients.host.machine import machine  # noqa: PLC0415 (only tests with `host` need testinfra)
@@ -60,8 +63,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None, object, 
     testinfra would do the same for this machine: it is not asked about these tests.
     """
     names = metafunc.fixturenames
+    if _PARAMETER not in names or hasattr(metafunc.module, "testinfra_hosts"):
+        return (yield)
     hosts = _section(metafunc.config)
-    if _PARAMETER not in names or hosts is None or hasattr(metafunc.module, "testinfra_hosts"):
+    if hosts is None:
         return (yield)
     servers = _chosen(metafunc, hosts)
     metafunc.parametrize(
@@ -83,8 +88,15 @@ def pytest_collection_modifyitems(config: pytest.Config) -> None:
 
 
 def _section(config: pytest.Config) -> Hosts | None:
-    found = sections.value(config.stash[SETTINGS].inventory, "hosts")
-    return found if isinstance(found, Hosts) else None
+    from pytest_deploygate.checks.hosts.section import Keys  # noqa: PLC0415 (as above)
+
+    return config.stash[SETTINGS].inventory.of(Keys).hosts
+
+
+def _is_host(server: object) -> bool:
+    from pytest_deploygate.checks.hosts.section import Host  # noqa: PLC0415 (as above)
+
+    return isinstance(server, Host)
 
 
 def _chosen(metafunc: pytest.Metafunc, hosts: Hosts) -> list[Host]:
@@ -145,7 +157,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """
     server = getattr(item, "callspec", None) and item.callspec.params.get(_PARAMETER)  # type: ignore[attr-defined]
     gate = item.stash.get(GATE, None)
-    if gate is None or not isinstance(server, Host):
+    if gate is None or server is None or not _is_host(server):
         return (yield)
     told = item.funcargs[_PARAMETER].backend.told  # type: ignore[attr-defined]
     told.clear()

@@ -20,7 +20,6 @@ from pytest_deploygate.checklist.records import RecordsError
 from pytest_deploygate.checks.blast_radius.section import BlastRadius
 from pytest_deploygate.clients import stopping
 from pytest_deploygate.inventory import sections
-from pytest_deploygate.inventory import weakening as inventory_weakening
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import utcnow
@@ -28,7 +27,7 @@ from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import NO_CHANGE, Weakening
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact, weak
-from pytest_deploygate.session import base, bearing, scope, shipped, suites, timetable
+from pytest_deploygate.session import base, bearing, needs, scope, shipped, suites, timetable
 from pytest_deploygate.session import records as people
 from pytest_deploygate.session.asking import Asking, asking
 from pytest_deploygate.session.base import Base
@@ -86,8 +85,7 @@ class Settings:
     @cached_property
     def scope_items(self) -> tuple[str, ...]:
         """The ids of the items in scope, in the checklist's order."""
-        found = scope.item_ids(self.expression, self.checklist)
-        return tuple(item for item in found if item in self.only) if self.only else found
+        return scope.item_ids(self.expression, self.checklist, self.only)
 
     @property
     def item_ids(self) -> tuple[str, ...]:
@@ -156,17 +154,20 @@ def read(config: pytest.Config) -> Settings:
     # Git looks for changed files while the inventory is read.
     status = None if tree is None or hasattr(config, "workerinput") else git.Asked(tree)
     try:
-        loaded = _loaded(str(config.getoption("deploygate_inventory")), root, branch, _told(config))
         ours = shipped.parsed()
         functions = suites.functions_of(config)
         bound = {item for function in functions for item in function.items}
-        base.check_file(loaded.file, branch)
         file = branch.kept(_checklist_file(config)) if branch else _checklist_file(config)
         base.check_file(file, branch)
         given = ours if file == ours.file else checklist_parser.load(file)
         checklist = comparison.resolved(given, ours, bound)
+        checks = shipped.checks(ours, functions)
+        collected = _collected(asking(checklist, checks).functions(functions), _wanted(config, checklist))
+        name = str(config.getoption("deploygate_inventory"))
+        loaded = _loaded(name, root, branch, _told(config), _ALWAYS | needs.subjects(collected))
+        base.check_file(loaded.file, branch)
         declared = [entry.item for entry in loaded.inventory.not_applicable]
-        asked = asking(checklist, shipped.checks(ours, functions), declared)
+        asked = asking(checklist, checks, declared)
         missing = comparison.left_out(checklist, ours)
     except (InventoryError, ChecklistError) as error:
         raise pytest.UsageError(str(error)) from None
@@ -199,7 +200,7 @@ def read(config: pytest.Config) -> Settings:
         checklist=checklist,
         change=change,
         out=place / shard.folder if shard else place,
-        expression=str(config.getoption("markexpr") or "").strip(),
+        expression=_expression(config),
         resume=bool(config.getoption("deploygate_resume")),
         fresh=bool(config.getoption("deploygate_fresh")),
         allow_disruptive=_allowed(config, loaded.inventory.name),
@@ -215,7 +216,7 @@ def read(config: pytest.Config) -> Settings:
         weakenings=(
             *_proposed(config, branch, loaded, checklist, functions),
             *comparison.weakenings(checklist, ours),
-            *bearing.weakenings(inventory_weakening.weaker(loaded.inventory), asked.functions(functions)),
+            *bearing.weakenings(loaded.weaker, asked.functions(functions), loaded.inventory),
         ),
         asking=asked,
         without=comparison.without(missing, ours, _NAMED) if missing else "",
@@ -264,9 +265,38 @@ def _shard(config: pytest.Config, here: Path, loaded: Loaded) -> Shard | None:
     return shard
 
 
-def _loaded(name: str, root: Path, branch: Base | None, told: Mapping[str, Any]) -> Loaded:
-    """Load the inventory; that of the branch, if one is run."""
-    if branch is None or "/" not in name:
+#: Subjects of sections that every run reads, whatever its scope.
+_ALWAYS = frozenset({"blast_radius", "way_back"})
+
+
+def _wanted(config: pytest.Config, checklist: Checklist) -> frozenset[str]:
+    """Return the items in scope. Raises pytest.UsageError for a `-m` that cannot be read."""
+    expression, only = _expression(config), _only(config, checklist)
+    try:
+        return frozenset(scope.item_ids(expression, checklist, only))
+    except SyntaxError as error:
+        raise pytest.UsageError(
+            f"-m {expression!r} cannot be read: {error.msg}; write for example -m 'phase2 and database'"
+        ) from None
+
+
+def _collected(functions: Sequence[Function], wanted: frozenset[str]) -> list[Function]:
+    """Return the functions of the files that are collected for the items `wanted`."""
+    files = {f.test.partition("::")[0] for f in functions if not wanted.isdisjoint(f.items)}
+    return [f for f in functions if f.test.partition("::")[0] in files]
+
+
+def _expression(config: pytest.Config) -> str:
+    return str(config.getoption("markexpr") or "").strip()
+
+
+def _loaded(
+    name: str, root: Path, branch: Base | None, told: Mapping[str, Any], needed: frozenset[str]
+) -> Loaded:
+    """Load the inventory; that of the branch, if one is run, which is always checked whole."""
+    if branch is None:
+        return load(name, root, told=told, needed=needed)
+    if "/" not in name:
         return load(name, root, told=told)
     return load(str(branch.kept(Path(name).expanduser())), root, told=told)
 
