@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 
 from pytest_deploygate import checks
+from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.weakening import Weaker
 from pytest_deploygate.session import bearing
 from pytest_deploygate.session import shipped as shipped_suites
 from pytest_deploygate.session.declared import Function, read
+
+#: Where sections stand does not depend on what an inventory says.
+INVENTORY = Inventory(name="x")
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +23,7 @@ def shipped() -> list[Function]:
 
 
 def items(path: str, functions: list[Function]) -> set[str]:
-    (found,) = bearing.weakenings([Weaker(tuple(path.split(".")), "said")], functions)
+    (found,) = bearing.weakenings([Weaker(tuple(path.split(".")), "said")], functions, INVENTORY)
     assert found.text == "said"
     return set(found.items)
 
@@ -96,7 +100,7 @@ def test_what_a_body_reads_is_taken_from_its_source(tmp_path) -> None:
 
 def test_no_shipped_test_reads_what_is_not_known(shipped) -> None:
     """A fixture that may read anything would make every weakening affect its items."""
-    unknown = {f.test for f in shipped if () in set(bearing._reads(f, ("", *checks.subjects())))}
+    unknown = {f.test for f in shipped if () in set(bearing._reads(f, ("", *checks.subjects()), INVENTORY))}
     assert {name.rpartition("::")[2] for name in unknown} <= {
         "test_the_runbook_can_be_relied_on",
         "test_what_was_red_before_is_known",
