@@ -102,15 +102,23 @@ def _without_unions(error: ValidationError, document: yaml.Mapping) -> list[_Err
 
 
 def _real(location: Location, document: object) -> Location:
-    """Return a location without the union member names that pydantic adds."""
+    """Return a location as it stands in the file: with its old keys, and without the names of a union's members."""
     kept: list[int | str] = []
     for number, part in enumerate(location):
         held = _at(document, tuple(kept))
         last = number == len(location) - 1
         stands_there = last and isinstance(held, Mapping) and str(part) in map(str, held)
         if isinstance(part, int) or part in _valid_keys(tuple(kept)) or stands_there:
-            kept.append(part)
+            kept.append(_as_written(part, held, tuple(kept)))
     return tuple(kept)
+
+
+def _as_written(part: int | str, held: object, location: Location) -> int | str:
+    """Return a section's key as the file has it, which may be a former one."""
+    if not isinstance(held, Mapping) or part in held:
+        return part
+    former = (old for old, new in _former_keys(location).items() if new.to == part and old in held)
+    return next(former, part)
 
 
 def _text(
@@ -212,6 +220,9 @@ def _model(location: Location) -> type[BaseModel] | None:
         if isinstance(part, int) or model is None:
             continue
         by_key = {field.alias or name: field for name, field in model.model_fields.items()}
+        former = model.former_keys().get(part) if issubclass(model, Section) else None
+        if part not in by_key and former:
+            part = former.to  # noqa: PLW2901 (the file has the old key)
         if part in by_key:
             model = _model_in(by_key[part].annotation)
     return model

@@ -272,3 +272,13 @@ def test_several_old_keys_are_noted_in_the_files_order(write):
         (2, "tls.trust"),
         (5, "endpoints[1].trust"),
     ]
+
+
+def test_a_mistake_within_a_section_under_its_old_key_is_named_as_it_stands_in_the_file(write):
+    """A key that is unknown there, and one that is missing."""
+    with pytest.raises(InventoryError) as error:
+        write("schedule:\n  freeze: []\n")
+    assert [str(problem).partition(" (")[0] for problem in error.value.problems] == [
+        "inventories/x.yml:2: schedule.t0: is missing",
+        "inventories/x.yml:3: schedule.freeze: no such key; did you mean 'freezes'?",
+    ]
