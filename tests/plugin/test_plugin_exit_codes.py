@@ -247,6 +247,17 @@ def test_the_scope_is_what_m_names(good, expression, items):
     assert found["decision"]["scope"] == (expression or "the whole checklist")
 
 
+@pytest.mark.parametrize("expression", ["phase2 and (", "phase2 or", "phase2 &"])
+def test_a_scope_that_cannot_be_read_is_refused(good, expression):
+    """With a sentence and exit code 4, before anything runs."""
+    ran = good.run("-m", expression)
+    assert ran.code == 4
+    assert f"-m {expression!r} cannot be read: " in ran.text
+    assert "write for example -m 'phase2 and database'" in ran.text
+    assert "Traceback" not in ran.text
+    assert "INTERNALERROR" not in ran.text
+
+
 def test_a_full_disk_is_incomplete_evidence(good) -> None:
     """The journal cannot grow any more: the run stops with 25 and says what to do."""
     good.suite(
