@@ -18,9 +18,6 @@ from pytest_deploygate.problems import nearest
 
 #: What an access log tells of a request.
 Told = Literal["time", "source", "method", "path", "status", "duration", "user"]
-#: What each hop must log, and what one of them must.
-EACH: tuple[Told, ...] = ("time", "source", "method", "path", "status")
-ONE: tuple[Told, ...] = ("duration", "user")
 #: In `url` and `headers`: the mark by which the request is found.
 MARKER = "{marker}"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_deploygate.checks.application.section import Application
-from pytest_deploygate.checks.hosts.section import HERE
 from pytest_deploygate.fields.grants import BesideSql, Need
 from pytest_deploygate.fields.handed import Sections
+from pytest_deploygate.fields.hosts import HERE
 
 _ITEMS = ("phase3.containers", "phase3.services")
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
 
-from pytest_deploygate.checks.hosts.section import ALL, HERE, Hosts, unknown_groups
+from pytest_deploygate.checks.hosts.section import Hosts, unknown_groups
+from pytest_deploygate.fields.hosts import ALL, HERE
 from pytest_deploygate.fields.types import Duration, Given, InventoryKeys, Port, Section, Text
 from pytest_deploygate.fields.validating import Before
 from pytest_deploygate.problems import nearest

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_deploygate.checks.firewall.section import HERE, Firewall
+from pytest_deploygate.checks.firewall.section import Firewall
 from pytest_deploygate.fields.grants import BesideSql, Need
 from pytest_deploygate.fields.handed import Sections
+from pytest_deploygate.fields.hosts import HERE
 
 _ITEMS = ("sec.firewall",)
 

@@ -11,13 +11,12 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, WithJsonSchema, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from pytest_deploygate.checks.hosts.section import ALL, Host, Hosts, not_listed_yet
+from pytest_deploygate.checks.hosts.section import Host, Hosts, not_listed_yet
+from pytest_deploygate.fields.hosts import ALL, HERE
 from pytest_deploygate.fields.types import Duration, Given, InventoryKeys, Section, Text
 from pytest_deploygate.fields.validating import Before
 from pytest_deploygate.problems import nearest
 
-#: In `from`: the machine that runs the gate.
-HERE = "here"
 #: UDP protocols that answer a question of ours, with the port that `udp/PORT` means them by.
 UDP_PORTS = {"dns": 53, "ntp": 123, "snmp": 161, "quic": 443}
 _PORTS = re.compile(r"(tcp|udp|dns|ntp|snmp|quic)/(\d{1,5})(?:-(\d{1,5}))?")

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Self, TypeVar
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
+from pytest_deploygate.fields.hosts import ALL, HERE
 from pytest_deploygate.fields.types import (
     Duration,
     ExistingPath,
@@ -27,10 +28,6 @@ _KINDS = (
     "ansible", "chroot", "docker", "kubectl", "local", "lxc", "openshift", "paramiko", "podman", "safe-ssh", "salt", "ssh",
     "winrm",
 )  # fmt: skip
-#: In `expected`: all hosts, of whichever role.
-ALL = "all"
-#: Where other sections name hosts: the machine that runs the gate.
-HERE = "here"
 
 
 class Host(Section):

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
 
-from pytest_deploygate.checks.hosts.section import ALL, Host, Hosts, not_listed_yet
+from pytest_deploygate.checks.hosts.section import Host, Hosts, not_listed_yet
+from pytest_deploygate.fields.hosts import ALL
 from pytest_deploygate.fields.log_stores import LogPath, Loki, OpenSearch, Zone
 from pytest_deploygate.fields.types import Duration, Given, InventoryKeys, Section, Size, Text
 from pytest_deploygate.fields.validating import After, Before
@@ -17,7 +18,6 @@ HOST = "{host}"
 Level = Literal["debug", "info", "notice", "warning", "err", "crit", "alert", "emerg"]
 #: What must be known of a message where it arrives.
 Part = Literal["host", "time", "level"]
-PARTS: tuple[Part, ...] = ("host", "time", "level")
 _FACILITIES = [
     "user",
     "daemon",

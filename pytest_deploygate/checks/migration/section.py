@@ -272,6 +272,11 @@ class Migration(Section):
             raise ValueError("a source is either frozen (`frozen_at`) or `live`: remove one of them")
         return self
 
+    @property
+    def max_lag(self) -> int:
+        """How many bytes a replication slot may hold that the target has not confirmed."""
+        return (self.live or Live()).max_lag
+
     def rule(self, schema: str, table: str) -> Moved | None:
         """Return the first rule that names a table of the source."""
         return next((rule for rule in self.tables if rule.names(schema, table)), None)

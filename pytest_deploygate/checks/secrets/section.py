@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -24,8 +24,6 @@ from pytest_deploygate.lazy import dataclass
 
 #: What a path may be made of besides `*`, `?` and `[…]`: it is written into a shell command.
 _PATH = r"^/[^\x00-\x1f\x7f]*$"
-#: In `allowed_environments`: every process in a container.
-CONTAINERS = "containers"
 #: A shorter key could be guessed from fingerprints of secrets that are known.
 _KEY = 16
 
@@ -179,6 +177,9 @@ class DatabaseLogins(Section):
 class Secrets(Section):
     """Where secrets are looked for, and how they must be kept."""
 
+    #: In `allowed_environments`: every process in a container.
+    containers: ClassVar[str] = "containers"
+
     files: list[Annotated[str, Field(pattern=_PATH)]] = Field(
         default=["/etc", "/home", "/opt", "/srv", "/tmp", "/var/www"],  # noqa: S108 (looked into, not written)
         description="folders whose files and names are looked at: contents only of files that every user may read",
@@ -200,7 +201,7 @@ class Secrets(Section):
     allowed_environments: list[str] = Field(
         default=[],
         json_schema_extra={"weaker": "any"},
-        description=f"processes whose environment may hold secrets, by name, `*` matches anything; `{CONTAINERS}`: every "
+        description=f"processes whose environment may hold secrets, by name, `*` matches anything; `{containers}`: every "
         "process in a container",
     )
     known_formats: bool = Field(

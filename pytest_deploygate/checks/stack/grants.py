@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_deploygate.checks.hosts.section import HERE
 from pytest_deploygate.checks.stack.section import Stack
 from pytest_deploygate.fields.grants import BesideSql, Need
 from pytest_deploygate.fields.handed import Sections
+from pytest_deploygate.fields.hosts import HERE
 
 _ITEMS = ("phase1.stack", "phase1.services")
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
 
-from pytest_deploygate.checks.hosts.section import ALL, HERE, Hosts, unknown_groups
+from pytest_deploygate.checks.hosts.section import Hosts, unknown_groups
+from pytest_deploygate.fields.hosts import ALL, HERE
 from pytest_deploygate.fields.http import HttpAccess, HttpRequest, Url
 from pytest_deploygate.fields.types import Duration, Given, InventoryKeys, OptionalText, Section, Text
 from pytest_deploygate.fields.validating import After, Before

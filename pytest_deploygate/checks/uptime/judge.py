@@ -10,12 +10,15 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.uptime.causes import Cause, causes, outvoted
 from pytest_deploygate.checks.uptime.facts import State, Stretch, View, Watched, joined
-from pytest_deploygate.checks.uptime.section import Uptime, too_long
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, Spans, Verdict, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.uptime.section import Uptime
 
 __all__ = ["judge"]
 
@@ -167,7 +170,7 @@ def _verdict(
         return Verdict.INCONCLUSIVE, "there is no sample yet; check that the watch is running"
     if math.isinf(every_s):
         return Verdict.INCONCLUSIVE, "there are too few samples to determine the interval"
-    if too_long(every_s, budget):
+    if expected.too_long(every_s, budget):
         return Verdict.INCONCLUSIVE, (
             f"sampled only every {_s(every_s)} s: a single failed answer could be {_s(2 * every_s)} s of the"
             f" {_s(budget)} s; watch at least every {_s(budget / 2)} s, better every {_s(budget / 17)} s"

@@ -195,6 +195,11 @@ class Uptime(Section):
         """How many seconds of downtime the window allows."""
         return round(self.window.total_seconds() * (100 - self.availability) / 100, 6)
 
+    @staticmethod
+    def too_long(every_s: float, budget_s: float) -> bool:
+        """Return whether a single failed sample could use up the budget: it represents up to two intervals."""
+        return 2 * every_s >= budget_s or math.isnan(every_s)
+
     @property
     def files(self) -> list[str]:
         """The records that exist now, each once."""
@@ -207,11 +212,6 @@ def _place(text: str) -> str:
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise ValueError(f"{text!r} is not a host and port; write host:port")
     return text
-
-
-def too_long(every_s: float, budget_s: float) -> bool:
-    """Return whether a single failed sample could use up the budget: it represents up to two intervals."""
-    return 2 * every_s >= budget_s or math.isnan(every_s)
 
 
 class Keys(InventoryKeys):

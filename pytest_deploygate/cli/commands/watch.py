@@ -28,7 +28,6 @@ from pytest_deploygate.checks.uptime.probe import uptime as probe
 from pytest_deploygate.checks.uptime.probe.record import RecordError, Writer
 from pytest_deploygate.checks.uptime.probe.watcher import Ask, Clock, Plan, Watcher
 from pytest_deploygate.checks.uptime.section import Uptime, WatchTarget
-from pytest_deploygate.checks.uptime.section import too_long as is_too_long
 from pytest_deploygate.cli.shared import options, stops
 from pytest_deploygate.cli.shared.inventories import read
 from pytest_deploygate.cli.shared.refusals import Refused
@@ -194,7 +193,7 @@ def _watch(
 
 
 def _warn(uptime: Uptime, every_s: float, window: timedelta) -> None:
-    if is_too_long(every_s, uptime.budget_s):
+    if uptime.too_long(every_s, uptime.budget_s):
         click.echo(
             f"asking every {every_s:g} s can never pass: a single failed answer may stand for {2 * every_s:g} s of"
             f" downtime, and the budget is {uptime.budget_s:g} s",

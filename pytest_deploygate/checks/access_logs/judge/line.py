@@ -8,14 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from pytest_deploygate.checks.access_logs import section as sections
 from pytest_deploygate.checks.access_logs.facts import Clock, Hop, Line, Log, Sent, Stamp
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Reading, words_for
 
 if TYPE_CHECKING:
-    from pytest_deploygate.checks.access_logs.section import AccessLogs
+    from pytest_deploygate.checks.access_logs import section as sections
+    from pytest_deploygate.checks.access_logs.section import AccessLogs, Told
 
+#: What each hop must log.
+_EACH: tuple[Told, ...] = ("time", "source", "method", "path", "status")
 #: Zones differ by multiples of this.
 _STEP_S = 900.0
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e-?\d+)?\s?(?:ns|us|µs|ms|s)?(?:[,:\s].*)?")
@@ -73,7 +75,7 @@ def judge(
 def _fields(
     log: Log, one: Line, told: Mapping[str, str], wanted: sections.Hop, request: Sent, found: Collector
 ) -> None:
-    required = [name for name in (*sections.EACH, *wanted.must_have) if name not in wanted.may_lack]
+    required = [name for name in (*_EACH, *wanted.must_have) if name not in wanted.may_lack]
     for name in dict.fromkeys(required):
         value = told.get(name)
         if value is None:

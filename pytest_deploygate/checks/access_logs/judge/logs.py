@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pytest_deploygate.checks.access_logs import section as sections
 from pytest_deploygate.checks.access_logs.facts import Followed, Hop, Line, Log, Sent
 from pytest_deploygate.checks.access_logs.judge import file, line
 from pytest_deploygate.judging.collector import Collector
@@ -15,7 +14,10 @@ from pytest_deploygate.judging.silent_hosts import listed
 from pytest_deploygate.model import Judgement, Reading, words_for
 
 if TYPE_CHECKING:
-    from pytest_deploygate.checks.access_logs.section import AccessLogs
+    from pytest_deploygate.checks.access_logs.section import AccessLogs, Told
+
+#: What one of the hops must log.
+_ONE: tuple[Told, ...] = ("duration", "user")
 
 
 def judge(measurement: Followed, criterion: AccessLogs) -> Judgement:
@@ -209,7 +211,7 @@ def _somewhere(measurement: Followed, criterion: AccessLogs, found: Collector) -
     """Judge what one of the hops must log. Before a line that cannot be read, it is unknown."""
     lines = [one for hop in measurement.hops for one in _lines(hop)]
     told = {name for one in lines for name, value in (one.told or {}).items() if line.says(name, value)}
-    for name in sections.ONE:
+    for name in _ONE:
         if name in criterion.may_lack or name in told or not lines:
             continue
         if any(one.told is None for one in lines) or any(

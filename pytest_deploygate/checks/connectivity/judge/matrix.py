@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.connectivity.facts import Cell, Matrix
 from pytest_deploygate.checks.connectivity.judge.cells import Judged, judge_cell
-from pytest_deploygate.checks.hosts.section import HERE
+from pytest_deploygate.fields.hosts import HERE
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.silent_hosts import by_cause, listed
 from pytest_deploygate.model import Judgement, Reading, Shares

@@ -11,12 +11,13 @@ from typing import Any
 from pytest_deploygate.checks.connectivity.facts import Cell, FullSize, Kind, Matrix, Place, Step, Try
 from pytest_deploygate.checks.connectivity.probe import attempts
 from pytest_deploygate.checks.connectivity.section import Connectivity, Service
-from pytest_deploygate.checks.hosts.section import HERE, Host, Hosts, chosen
+from pytest_deploygate.checks.hosts.section import Host, Hosts, chosen
 from pytest_deploygate.clients import budget as budgets
 from pytest_deploygate.clients import stopping
 from pytest_deploygate.clients.budget import Budget
 from pytest_deploygate.clients.host.asking import ask
 from pytest_deploygate.clients.host.side_by_side import side_by_side
+from pytest_deploygate.fields.hosts import HERE
 from pytest_deploygate.judging.silent_hosts import Cause, Failure
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell

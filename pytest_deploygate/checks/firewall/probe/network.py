@@ -23,19 +23,19 @@ from pytest_deploygate.checks.firewall.probe.plan import (
     own_services,
     plans,
 )
+from pytest_deploygate.checks.firewall.section import Control as Declared
 from pytest_deploygate.checks.firewall.section import (
-    HERE,
     Expected,
     Firewall,
     members,
     of_host,
     places_of,
 )
-from pytest_deploygate.checks.firewall.section import Control as Declared
 from pytest_deploygate.checks.hosts.section import Host, Hosts
 from pytest_deploygate.clients import budget as budgets
 from pytest_deploygate.clients import reach, stopping
 from pytest_deploygate.clients.budget import Budget, Spending
+from pytest_deploygate.fields.hosts import HERE
 from pytest_deploygate.model import CannotTell
 
 _ITEM = "sec.firewall"

@@ -11,7 +11,6 @@ from functools import cache
 
 from pytest_deploygate.checks.firewall.probe.attempts import Key, spelled
 from pytest_deploygate.checks.firewall.section import (
-    HERE,
     Expected,
     Firewall,
     Ports,
@@ -21,6 +20,7 @@ from pytest_deploygate.checks.firewall.section import (
     places_of,
 )
 from pytest_deploygate.checks.hosts.section import Host, Hosts
+from pytest_deploygate.fields.hosts import HERE
 from pytest_deploygate.lazy import dataclass
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network

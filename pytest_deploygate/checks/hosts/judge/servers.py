@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from pytest_deploygate.checks.hosts.facts import Answer, Fleet, Machine
 from pytest_deploygate.checks.hosts.judge import machine as one
-from pytest_deploygate.checks.hosts.section import ALL, Hosts
+from pytest_deploygate.checks.hosts.section import Hosts
+from pytest_deploygate.fields.hosts import ALL
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.silent_hosts import Cause, by_cause, listed
 from pytest_deploygate.model import Judgement, Reading

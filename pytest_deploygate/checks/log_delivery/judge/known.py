@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, tzinfo
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from pytest_deploygate.checks.access_logs.facts import Stamp
 from pytest_deploygate.checks.log_delivery.facts import Arrived, Delivered, Sender
-from pytest_deploygate.checks.log_delivery.section import PARTS, LogDelivery
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.log_delivery.section import LogDelivery
 
 #: Time zones differ by whole quarters of an hour.
 _STEP_S = 900.0
@@ -23,7 +26,7 @@ def wanted_words(measurement: Delivered) -> str:
         "time": all(one.stamp is not None for one in arrived),
         "level": all(one.level is not None for one in arrived),
     }
-    names = [name for name in PARTS if values[name]]
+    names = [name for name, known in values.items() if known]
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else "its text alone"
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.migration.facts import Applied, Build, Progress
-from pytest_deploygate.checks.migration.section import Live, Migration
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Reading, words_for, words_for_bytes
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.migration.section import Migration
 
 _MOST = 5
 _STATES = {"i": "not begun", "d": "being copied", "f": "copied, not in sync"}
@@ -86,7 +89,7 @@ def _applied(one: Applied, found: Progress, expected: Migration, said: Collector
     if not one.lag_bytes:
         said.note(f"{name}: the source has no slot {one.slot}, so its lag is not known")
         return
-    lag, limit = one.lag_bytes[-1], (expected.live or Live()).max_lag
+    lag, limit = one.lag_bytes[-1], expected.max_lag
     shown = f"at most {words_for_bytes(limit)}"
     said.read(
         Reading(f"{name} has yet to confirm", words_for_bytes(lag), limit=shown, ok=lag <= limit or None)

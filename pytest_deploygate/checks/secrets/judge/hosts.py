@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.secrets.facts import Found, KeyState, Kind, Looked, Place, Search, Seen
-from pytest_deploygate.checks.secrets.section import CONTAINERS, Secrets
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.silent_hosts import by_cause, listed
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.secrets.section import Secrets
 
 #: What to do, by where a secret was found.
 _ADVICE = {
@@ -132,7 +135,7 @@ def _where(place: Place) -> str:
 
 def _allowed(place: Place, criterion: Secrets) -> bool:
     return any(
-        (name == CONTAINERS and place.contained) or fnmatchcase(place.path, name)
+        (name == criterion.containers and place.contained) or fnmatchcase(place.path, name)
         for name in criterion.allowed_environments
     )
 
