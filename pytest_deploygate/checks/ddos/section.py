@@ -78,13 +78,6 @@ Rate = Annotated[
 Addresses = Annotated[list[Annotated[Text, After(_an_address)]], Before(_as_list), WithJsonSchema(_STRINGS)]
 
 
-def same_network(one: str, other: str, prefix: int | None = None) -> bool:
-    """Tell whether two IPv6 addresses are of one network: of a /64, which one customer has, unless `prefix` is given."""
-    if ":" not in one or ":" not in other:
-        return False
-    return ipaddress.ip_address(other) in ipaddress.ip_network((one, prefix or 64), strict=False)
-
-
 class Limit(HttpRequest):
     """A request that one source may send only so often. It must be safe to repeat: it changes nothing."""
 
@@ -176,6 +169,13 @@ class Limit(HttpRequest):
     def patience_s(self) -> float:
         """How long recovery is waited for, in seconds; it is not judged by the probe."""
         return self.recovers.total_seconds() + 1.0
+
+    def same_network(self, one: str, other: str) -> bool:
+        """Tell whether two IPv6 addresses are of one network: of a /64, which one customer has, unless `ipv6_prefix` is set."""
+        if ":" not in one or ":" not in other:
+            return False
+        network = ipaddress.ip_network((one, self.ipv6_prefix or 64), strict=False)
+        return ipaddress.ip_address(other) in network
 
 
 class Slow(HttpRequest):

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import field
 from datetime import datetime
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
-from pytest_deploygate.checks.dns.section import DnsName, networks
 from pytest_deploygate.judging.own_lag import OwnLag
 from pytest_deploygate.lazy import dataclass
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.dns.section import DnsName
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ def fits(values: tuple[str, ...], wanted: DnsName) -> bool:
 
 
 def _within(values: tuple[str, ...], wanted: DnsName) -> bool:
-    blocks = networks(wanted.addresses or [])
+    blocks = wanted.blocks
     return all(any(ip_address(value) in block for block in blocks) for value in values)
 
 
@@ -145,7 +148,7 @@ def lacking(values: tuple[str, ...], wanted: DnsName) -> str:
     if not values or wanted.cname or not _within(values, wanted):
         return ""
     there = {ip_address(value).version for value in values}
-    lost = [n for n in networks(wanted.addresses or []) if n.num_addresses == 1 and n.version not in there]
+    lost = [n for n in wanted.blocks if n.num_addresses == 1 and n.version not in there]
     kind = "AAAA" if lost and lost[0].version == 6 else "A"
     return (
         f"has no {kind} record, expected {', '.join(str(n.network_address) for n in lost)} too"

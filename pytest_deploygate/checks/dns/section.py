@@ -47,11 +47,6 @@ Network = Annotated[str, Before(_network), WithJsonSchema({"type": "string"})]
 DomainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*.-]+$")]
 
 
-def networks(values: list[str]) -> list[IPv4Network | IPv6Network]:
-    """Return blocks as values, so that `address in block` works."""
-    return [ip_network(value) for value in values]
-
-
 class NameServer(Section):
     """A DNS server. Short form: its address."""
 
@@ -144,6 +139,11 @@ class DnsName(Section):
     standby: Standby | None = Field(default=None, description="the site that takes over")
     failover: DnsFailover | None = Field(default=None, description="how to trigger the failover in a drill")
 
+    @property
+    def blocks(self) -> list[IPv4Network | IPv6Network]:
+        """The addresses and blocks as values, so that `address in block` works; none for a CNAME."""
+        return [ip_network(value) for value in self.addresses or []]
+
 
 class Cutover(Section):
     """A name that the change switches to the new system."""
@@ -175,7 +175,7 @@ class Cutover(Section):
         """The endpoint whose certificates must be valid."""
         if self.endpoint is not None:
             return self.endpoint
-        single = [str(n.network_address) for n in networks(self.addresses or []) if n.num_addresses == 1]
+        single = [str(n.network_address) for n in self.expected.blocks if n.num_addresses == 1]
         return Endpoint(name=self.name, host=self.name, **({"addresses": single} if single else {}))  # type: ignore[arg-type]
 
     @property

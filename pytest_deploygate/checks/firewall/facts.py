@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pytest_deploygate.checks.firewall.section import Expected
+from pytest_deploygate.checks.firewall.expected import Expected
 from pytest_deploygate.judging.silent_hosts import Failure
 from pytest_deploygate.lazy import dataclass
 

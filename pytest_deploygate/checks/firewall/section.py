@@ -4,13 +4,13 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, WithJsonSchema, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from pytest_deploygate.checks.firewall.expected import Expected
 from pytest_deploygate.checks.hosts.section import Host, Hosts, not_listed_yet
 from pytest_deploygate.fields.hosts import ALL, HERE
 from pytest_deploygate.fields.types import Duration, Given, InventoryKeys, Section, Text
@@ -20,15 +20,6 @@ from pytest_deploygate.problems import nearest
 #: UDP protocols that answer a question of ours, with the port that `udp/PORT` means them by.
 UDP_PORTS = {"dns": 53, "ntp": 123, "snmp": 161, "quic": 443}
 _PORTS = re.compile(r"(tcp|udp|dns|ntp|snmp|quic)/(\d{1,5})(?:-(\d{1,5}))?")
-
-
-class Expected(StrEnum):
-    """What an attempt must meet. `closed` is any of refused, filtered or unreachable."""
-
-    OPEN = "open"
-    CLOSED = "closed"
-    REFUSED = "refused"
-    FILTERED = "filtered"
 
 
 class Ports(NamedTuple):

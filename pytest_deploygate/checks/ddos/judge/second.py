@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.ddos.facts import Attempt, Trial
 from pytest_deploygate.checks.ddos.judge import estimate
 from pytest_deploygate.checks.ddos.judge.estimate import refused
 from pytest_deploygate.checks.ddos.judge.refusals import met
 from pytest_deploygate.checks.ddos.judge.ways import AROUND
-from pytest_deploygate.checks.ddos.section import Ddos, Limit, same_network
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Reading, words_for
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.ddos.section import Ddos, Limit
 
 #: A limit for all sources together, which serves the second one by chance, must be less likely than this.
 _BY_CHANCE = 0.01
@@ -47,7 +50,7 @@ def judge_second(
                 where=where,
             )
             return
-        if same_network(trial.second, trial.source, limit.ipv6_prefix):
+        if limit.same_network(trial.second, trial.source):
             to.read(Reading(name, len(turned_away)))
             to.unknown(
                 f"the second source {trial.second} was refused {len(turned_away)} times, but it is of the same IPv6 network as "

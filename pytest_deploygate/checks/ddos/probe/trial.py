@@ -14,7 +14,7 @@ from pytest_deploygate.checks.ddos.facts import Attempt, Trial
 from pytest_deploygate.checks.ddos.probe.burst import Planned, Source, pause, speaks_http2
 from pytest_deploygate.checks.ddos.probe.exchange import Target, about
 from pytest_deploygate.checks.ddos.probe.second import Here, There
-from pytest_deploygate.checks.ddos.section import Ddos, Limit, same_network
+from pytest_deploygate.checks.ddos.section import Ddos, Limit
 from pytest_deploygate.clients import own_lag
 from pytest_deploygate.clients.budget import Spending
 
@@ -152,7 +152,7 @@ def _still_limited(phase: str) -> Iterator[Planned]:
 def _neighbours(limit: Limit, ddos: Ddos, source: Source) -> list[str]:
     """Return our other addresses of the source's IPv6 network."""
     own = source.addresses[0]
-    return [each for each in ddos.burst_from if each != own and same_network(each, own, limit.ipv6_prefix)]
+    return [each for each in ddos.burst_from if each != own and limit.same_network(each, own)]
 
 
 def _varied(limit: Limit, phase: str, how: Callable[[int], Mapping[str, object]]) -> Iterator[Planned]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 
 from pytest_deploygate.checks.dns.facts import Health
-from pytest_deploygate.checks.dns.section import DnsName, Standby, networks
+from pytest_deploygate.checks.dns.section import DnsName, Standby
 from pytest_deploygate.checks.tls.probe.connection import Place
 from pytest_deploygate.checks.tls.probe.http_answers import AtAddress
 from pytest_deploygate.clients import reach
@@ -43,7 +43,7 @@ def standby_health(wanted: DnsName, timeout_s: float) -> Health | None:
             break
     control = None
     if seen.status is None:
-        single = [n.network_address for n in networks(wanted.addresses or []) if n.num_addresses == 1]
+        single = [n.network_address for n in wanted.blocks if n.num_addresses == 1]
         others = [str(address) for address in single if str(address) != standby.address]
         control = next(
             (s for a in others if (s := _ask(a, standby, wanted.name, timeout_s).status) is not None), None

@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from pytest_deploygate.checks.firewall.expected import Expected
 from pytest_deploygate.checks.firewall.facts import Network, Outcome, Seen, Vantage
-from pytest_deploygate.checks.firewall.section import Expected
 from pytest_deploygate.fields.hosts import HERE
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.silent_hosts import listed

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
+from pytest_deploygate.checks.firewall.expected import Expected
 from pytest_deploygate.checks.firewall.facts import Network, Outcome, Seen
 from pytest_deploygate.checks.firewall.judge import attempts
 from pytest_deploygate.checks.firewall.judge.attempts import Paths
-from pytest_deploygate.checks.firewall.section import Expected
 from pytest_deploygate.model import Grid
 
 #: Rows and columns that are kept, those with something wrong or unknown before others.

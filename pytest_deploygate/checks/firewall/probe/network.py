@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from pytest_deploygate.checks.firewall.expected import Expected
 from pytest_deploygate.checks.firewall.facts import Control, HostSide, Network, Outcome, Seen, Vantage
 from pytest_deploygate.checks.firewall.probe import attempts
 from pytest_deploygate.checks.firewall.probe import host as asking
@@ -25,7 +26,6 @@ from pytest_deploygate.checks.firewall.probe.plan import (
 )
 from pytest_deploygate.checks.firewall.section import Control as Declared
 from pytest_deploygate.checks.firewall.section import (
-    Expected,
     Firewall,
     members,
     of_host,

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from functools import cache
 
+from pytest_deploygate.checks.firewall.expected import Expected
 from pytest_deploygate.checks.firewall.probe.attempts import Key, spelled
 from pytest_deploygate.checks.firewall.section import (
-    Expected,
     Firewall,
     Ports,
     elsewhere,

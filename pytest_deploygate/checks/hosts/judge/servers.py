@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.hosts.facts import Answer, Fleet, Machine
 from pytest_deploygate.checks.hosts.judge import machine as one
-from pytest_deploygate.checks.hosts.section import Hosts
 from pytest_deploygate.fields.hosts import ALL
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.silent_hosts import Cause, by_cause, listed
 from pytest_deploygate.model import Judgement, Reading
+
+if TYPE_CHECKING:
+    from pytest_deploygate.checks.hosts.section import Hosts
 
 
 def judge(measurement: Fleet, criterion: Hosts) -> Judgement:
