@@ -9,7 +9,6 @@ an answer.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import itertools
 import os
 import signal
@@ -301,6 +300,8 @@ def interrupting() -> Iterator[None]:
     if mine == threading.main_thread().ident:
         yield
         return
+    import ctypes  # noqa: PLC0415 (few probes wait in such a library)
+
     with cutting(
         lambda: ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(mine), ctypes.py_object(Ended))
     ):

@@ -78,13 +78,20 @@ class _Whole(Section):
 
     def named_beside(self, name: str) -> Named | None:
         """Return a section that the file has, or may have, and that this inventory was composed without."""
-        return self._others.named.get(name) if self._others else None
+        others = self._beside()
+        return others.named.get(name) if others else None
+
+    def _beside(self) -> Others | None:
+        # By its name it is looked for as a key of the inventory first, which takes twenty times as long.
+        private = self.__pydantic_private__
+        return private["_others"] if private else None
 
     def _with(self, subject: str) -> "_Whole | None":
         """Return this section of the whole inventory, for a subject that this one was composed without."""
-        if self._others is None or subject not in self._others.subjects:
+        others = self._beside()
+        if others is None or subject not in others.subjects:
             return None
-        whole = self._others.whole()
+        whole = others.whole()
         return whole.database if self.place else whole
 
     if not TYPE_CHECKING:  # type checkers know the keys of each subject by `of`

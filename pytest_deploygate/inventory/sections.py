@@ -16,7 +16,7 @@ from pytest_deploygate import checks
 from pytest_deploygate.fields.types import DatabaseKeys, Each, Given, InventoryKeys
 from pytest_deploygate.files import compiled
 from pytest_deploygate.inventory import index
-from pytest_deploygate.inventory.models import Inventory, Named, keys_of
+from pytest_deploygate.inventory.models import Database, Inventory, Named, keys_of
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import NotCovered
 
@@ -112,16 +112,17 @@ def entries(inventory: Inventory, name: str) -> Sequence[tuple[str, object]]:
 
 def absent(inventory: Inventory, name: str) -> bool:
     """Tell whether an inventory has no word of a section, and no defaults for it; the section is not imported."""
-    database = set(type(inventory.database).model_fields) if inventory.database else set()
     subject = subject_of(name)
-    there = _there(frozenset(type(inventory).model_fields), frozenset(database))
-    return bool(subject) and subject not in there and inventory.named_beside(name) is None
+    database = inventory.database and type(inventory.database)
+    if not subject or subject in _there(type(inventory), database):
+        return False
+    return inventory.named_beside(name) is None
 
 
 @cache
-def _there(whole: frozenset[str], database: frozenset[str]) -> frozenset[str]:
+def _there(whole: type[Inventory], database: type[Database] | None) -> frozenset[str]:
     """Return the subjects of the keys that an inventory and its `database` have, and those that have defaults without any."""
-    known = {"": whole, "database": database}
+    known = {"": whole.model_fields, "database": database.model_fields if database else {}}
     keys = (subject for (section, key), subject in index.keys().items() if key in known[section])
     return index.with_defaults().union(keys)
 
