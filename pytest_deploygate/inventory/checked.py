@@ -91,7 +91,7 @@ def read_rest(known: Checked, values: Sequence[Value]) -> None:
             references.read(reference, secret=value is None)
     now = {reference: value for reference, value, secret in values if not secret}
     for reference, value in known.values:
-        if value is not None and sha256(now[reference].encode()) != value:
+        if value is not None and sha256(now.get(reference, "").encode()) != value:
             raise ValueError(f"{reference} has another value")
 
 
@@ -127,7 +127,10 @@ def _is_ours(path: Path) -> bool:
 
 
 def _place(inventory: Path) -> Path:
-    """Return where the check of a file is kept. Raises RuntimeError for a user without a home."""
+    """Return where the check of a file is kept. Raises RuntimeError for a user without a home.
+
+    Source: https://specifications.freedesktop.org/basedir-spec/latest/.
+    """
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(
         caches, "pytest-deploygate", "inventories", f"{sha256(str(inventory.resolve()).encode())[:32]}.json"

@@ -227,6 +227,23 @@ def test_where_nothing_can_be_kept_each_run_checks_the_whole(file, tmp_path, cac
     assert was_whole(part(tmp_path, "tls"))
 
 
+def test_a_cache_folder_that_is_not_absolute_is_ignored(file, tmp_path, caches, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "caches")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    part(tmp_path)
+    assert [one.relative_to(tmp_path / "home").parts[0] for one in kept(tmp_path / "home")] == [".cache"]
+
+
+def test_a_reference_that_means_nothing_any_more_is_checked_again(file, tmp_path, caches):
+    """As after an upgrade that reads references in another way, which nothing else has noticed."""
+    (one,) = kept(caches)
+    known = json.loads(one.read_text())
+    known["values"].append(["gone:app", "0" * 64])
+    one.write_text(json.dumps(known))
+    assert was_whole(part(tmp_path, "hosts"))
+
+
 def test_an_inventory_with_old_keys_is_checked_whole_each_time_so_that_its_notes_are_seen(file, tmp_path):
     file.write_text(TEXT.replace(", days: 3", "") + "schedule: {t0: 2026-12-01}\n")
     for _ in range(2):
