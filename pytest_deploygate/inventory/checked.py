@@ -131,7 +131,8 @@ def _place(inventory: Path) -> Path:
 
     Source: https://specifications.freedesktop.org/basedir-spec/latest/.
     """
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    caches = named if named.is_absolute() else Path.home() / ".cache"  # as the specification says
     return Path(
         caches, "pytest-deploygate", "inventories", f"{sha256(str(inventory.resolve()).encode())[:32]}.json"
     )
