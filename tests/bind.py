@@ -55,7 +55,7 @@ def validating(folder: Path, ds: str, port: int) -> Iterator[int]:
         yield own
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a port that is free for UDP and for TCP."""
     while True:
         with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
@@ -68,7 +68,7 @@ def _free_port() -> int:
 @contextlib.contextmanager
 def _named(folder: Path, options: str, more: str) -> Iterator[int]:
     folder.mkdir(exist_ok=True)
-    port = _free_port()
+    port = free_port()
     config = folder / "named.conf"
     config.write_text(
         f'options {{ directory "{folder}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; pid-file none; '

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import shutil
-import socket
 import subprocess
 import time
 
@@ -15,6 +14,7 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 import pytest
+from bind import free_port
 from dns_peer import records, serving, truncated, without_edns
 
 from pytest_deploygate.checks.dns.judge import cutover as judge_cutover
@@ -520,9 +520,7 @@ def bind(tmp_path):
     """BIND with a zone that has a loop, an alias to elsewhere, and CAA records in capitals."""
     if not (named := shutil.which("named") or shutil.which("/usr/sbin/named")):
         pytest.skip("BIND is not installed here")
-    with socket.socket(type=socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     zone_file = tmp_path / "zone"
     zone_file.write_text(
         "$TTL 60\n@ IN SOA ns1 h 1 3600 600 604800 60\n@ IN NS ns1\n@ IN NS ns2\nns1 IN A 127.0.0.1\nns2 IN A 127.0.0.1\n"
