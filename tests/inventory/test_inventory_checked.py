@@ -29,6 +29,7 @@ endpoints:
   - {name: app, host: app.example.com, port: lab:app.port, days: 3}
 hosts: {servers: [{name: db1, connection: ssh://db1.example.com}]}
 contacts: people.yml
+tls: {ca_file: ca.pem}
 """
 PEOPLE = "- {role: deployment-lead, phone: '+12125550100', mail: deployment-lead@example.com}\n"
 
@@ -57,6 +58,7 @@ def file(tmp_path):
     folder = tmp_path / "inventories"
     folder.mkdir()
     (folder / "people.yml").write_text(PEOPLE)
+    (folder / "ca.pem").write_text("certificates")
     (folder / "x.yml").write_text(TEXT.replace(", days: 3", ""))
     part(tmp_path)
     return folder / "x.yml"
@@ -146,6 +148,7 @@ def test_every_item_is_asked_and_shown_as_with_the_whole_inventory(tmp_path, cac
         (lambda file: values(file.parents[1], {"app.port": "https"}), "'https' is not a port number"),
         (lambda file: values(file.parents[1], {"other": "1"}), "the lab has no value 'app.port'"),
         (lambda file: (file.parent / "people.yml").unlink(), "no such file or folder"),
+        (lambda file: (file.parent / "ca.pem").unlink(), "tls.ca_file: no such file or folder"),
         (lambda file: (file.parent / "people.yml").write_text("- {role: x}\n"), "contacts[0]"),
     ],
     ids=[
@@ -155,6 +158,7 @@ def test_every_item_is_asked_and_shown_as_with_the_whole_inventory(tmp_path, cac
         "type of a value",
         "value that is gone",
         "file that is gone",
+        "file of a section that is gone",
         "file",
     ],
 )
