@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_deploygate import redaction
+from pytest_deploygate.checks.aggregates import section as aggregates
 from pytest_deploygate.checks.dns import section as dns
 from pytest_deploygate.checks.hosts import section as hosts
 from pytest_deploygate.checks.structure import section as structure
@@ -24,12 +25,11 @@ EXAMPLE = "prod.example"
 SECRET = "correct-horse-battery"
 TEXT = """\
 name: x
-database: {name: platform, user: gate, primary: db1, password: env:DB_PASSWORD}
+database: {name: platform, user: gate, primary: db1, password: env:DB_PASSWORD, tables: {snapshot: tables.json}}
 endpoints:
   - {name: app, host: app.example.com, port: lab:app.port, days: 3}
 hosts: {servers: [{name: db1, connection: ssh://db1.example.com}]}
 contacts: people.yml
-tls: {ca_file: ca.pem}
 """
 PEOPLE = "- {role: deployment-lead, phone: '+12125550100', mail: deployment-lead@example.com}\n"
 
@@ -58,7 +58,7 @@ def file(tmp_path):
     folder = tmp_path / "inventories"
     folder.mkdir()
     (folder / "people.yml").write_text(PEOPLE)
-    (folder / "ca.pem").write_text("certificates")
+    (folder / "tables.json").write_text("{}")
     (folder / "x.yml").write_text(TEXT.replace(", days: 3", ""))
     part(tmp_path)
     return folder / "x.yml"
@@ -96,7 +96,8 @@ def test_a_section_that_was_not_read_is_read_when_something_asks_for_it(file, tm
     assert sections.value(inventory, "hosts").servers[0].name == "db1"
     assert len(read) == 1
     assert inventory.of(dns.Keys).dns is None
-    assert inventory.database.of(structure.InDatabase).tables is None
+    assert inventory.database.of(structure.InDatabase).tables.snapshot.name == "tables.json"
+    assert inventory.database.of(aggregates.InDatabase).aggregates is None
 
 
 def test_every_item_is_asked_and_shown_as_with_the_whole_inventory(tmp_path, caches):
@@ -148,7 +149,10 @@ def test_every_item_is_asked_and_shown_as_with_the_whole_inventory(tmp_path, cac
         (lambda file: values(file.parents[1], {"app.port": "https"}), "'https' is not a port number"),
         (lambda file: values(file.parents[1], {"other": "1"}), "the lab has no value 'app.port'"),
         (lambda file: (file.parent / "people.yml").unlink(), "no such file or folder"),
-        (lambda file: (file.parent / "ca.pem").unlink(), "tls.ca_file: no such file or folder"),
+        (
+            lambda file: (file.parent / "tables.json").unlink(),
+            "database.tables.snapshot: no such file or folder",
+        ),
         (lambda file: (file.parent / "people.yml").write_text("- {role: x}\n"), "contacts[0]"),
     ],
     ids=[
