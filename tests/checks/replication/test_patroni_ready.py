@@ -62,6 +62,15 @@ def test_it_waits_until_patroni_has_noted_who_is_synchronous():
     assert left == []
 
 
-def test_what_cannot_be_asked_is_said():
-    said = refusal({"synchronous_mode": True}, lambda _request: Answer("{}", 503, kind="application/json"))
-    assert said == "Patroni cannot be asked for /cluster: db1 answers 503 to /cluster"
+@pytest.mark.parametrize("status", [401, 403, 503])
+def test_what_cannot_be_asked_is_said(status):
+    """Without permission, too: where the REST API asks for a certificate or a password."""
+    said = refusal({"synchronous_mode": True}, lambda _request: Answer("{}", status, kind="application/json"))
+    assert said == f"Patroni cannot be asked for /cluster: db1 answers {status} to /cluster"
+
+
+@pytest.mark.parametrize("body", ["", "not JSON", "[]", "null"])
+def test_an_answer_that_is_not_patronis_is_a_refusal(body):
+    said = refusal({"synchronous_mode": True}, lambda _request: Answer(body, kind="application/json"))
+    assert said.startswith("Patroni cannot be asked for /cluster: http://127.0.0.1:")
+    assert said.endswith("answers 200 with what is no JSON object: is it Patroni's REST API?")
