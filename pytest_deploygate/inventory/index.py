@@ -27,12 +27,13 @@ _SECTIONS = frozenset(_KINDS.values()) - {""}
 
 @dataclass(frozen=True)
 class _Read:
-    """What the files of sections say: see `keys`, `names`, `with_optional` and `with_defaults`."""
+    """What the files of sections say: see `keys`, `names`, `with_optional`, `with_defaults` and `revealing`."""
 
     keys: Mapping[tuple[str, str], str]
     names: Mapping[str, tuple[str, str]]
     optional: frozenset[str]
     defaults: frozenset[str]
+    revealing: frozenset[str]
 
 
 def keys() -> Mapping[tuple[str, str], str]:
@@ -66,6 +67,11 @@ def with_optional() -> frozenset[str]:
 def with_defaults() -> frozenset[str]:
     """Return the subjects of which an inventory without any of their keys has a section all the same."""
     return _read().defaults
+
+
+def revealing() -> frozenset[str]:
+    """Return the subjects whose section is right or wrong by the value of a secret, such as its length."""
+    return _read().revealing
 
 
 def subjects(document: Mapping[str, object], own: Mapping[str, Collection[str]]) -> frozenset[str] | None:
@@ -126,4 +132,5 @@ def _of(files: Mapping[str, Sequence[Path]]) -> _Read:
             [subject for subject, text in texts.items() if "defaults_with=" in text]
             + [subject for subject, found in classes if _DEFAULT.search(found["body"])]
         ),
+        frozenset(subject for subject, text in texts.items() if ".reveal()" in text),
     )

@@ -135,8 +135,9 @@ def load(
         raise InventoryError([Problem(shown, error.line, str(error))]) from None
     document = _parse(text, shown)
     subjects = subjects_of(document)
-    if needed is not None and subjects is not None and not subjects <= needed:
-        part = _part(path, shown, document, subjects & needed)
+    if needed is not None and subjects is not None and not subjects <= needed | index.revealing():
+        # The value of a secret is not kept, so what depends on it is checked each time.
+        part = _part(path, shown, document, subjects & (needed | index.revealing()))
         if part is not None:
             return dataclasses.replace(part, sha256=sha256(raw))
     read = _read(path, shown, document, missing)

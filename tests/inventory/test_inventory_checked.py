@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_deploygate import redaction
+from pytest_deploygate import fields, redaction
 from pytest_deploygate.checks.aggregates import section as aggregates
 from pytest_deploygate.checks.dns import section as dns
 from pytest_deploygate.checks.hosts import section as hosts
@@ -185,6 +185,29 @@ def test_another_secret_is_no_other_inventory_but_masked(file, tmp_path, monkeyp
     assert not was_whole(found)
     assert redaction.redact("x another-horse-battery x") == "x [secret] x"
     assert found.secrets == {"env:DB_PASSWORD"}
+
+
+def test_a_secret_that_is_wrong_by_its_value_is_found_at_once(file, tmp_path, caches, monkeypatch):
+    """Its value is not kept, so the sections that look into one are checked by each run."""
+    monkeypatch.setenv("FINGERPRINT_KEY", "long-enough-for-a-key")
+    file.write_text(file.read_text() + "secrets: {fingerprint_key: env:FINGERPRINT_KEY}\n")
+    part(tmp_path)
+    assert not was_whole(part(tmp_path, "tls"))
+    monkeypatch.setenv("FINGERPRINT_KEY", "too-short")
+    with pytest.raises(InventoryError, match="fingerprint_key: the key has fewer than 16 characters"):
+        part(tmp_path, "tls")
+
+
+def test_only_sections_of_their_own_look_into_secrets():
+    """What all sections share does not: no run could tell whom it concerns."""
+    shared = [
+        file
+        for folder in (*fields.__path__, str(Path(loader.__file__).parent))
+        for file in Path(folder).rglob("*.py")
+        if "reveal" in file.read_text()
+    ]
+    assert {file.name for file in shared} == {"index.py", "loader.py"}
+    assert index.revealing() == {"secrets"}
 
 
 def test_other_code_reads_the_whole_again(file, tmp_path, monkeypatch):
