@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,10 @@ from faults.breaking import (
     together_and_alone,
     when_healthy,
 )
+from pytest_deploygate.clients import prometheus
+from pytest_deploygate.fields.prometheus import Prometheus
 from pytest_deploygate.lab import faults
-from pytest_deploygate.lab.services import monitoring
+from pytest_deploygate.lab.services import monitoring, portal
 from pytest_deploygate.lab.state import HOST, Lab
 
 #: What is missing in a Prometheus that runs no longer than a minute may still come, and is inconclusive.
@@ -58,6 +61,23 @@ def test_fault_changes_exactly_what_it_declares(
     broken: Sequence[faults.Fault], lab: Lab, healthy: Callable, run_gate: Callable
 ) -> None:
     changes_exactly_what_it_declares(broken, lab, healthy, run_gate)
+
+
+def test_what_the_portal_is_given_joins_what_is_scraped_of_it(lab: Lab) -> None:
+    """A restart between two samples that are far apart would be a doubt about what was counted."""
+    began = time.time()
+    portal.disturb(lab, 60.0)
+    portal.as_before(lab)
+    server = Prometheus(url=f"http://{HOST}:{lab.ports[monitoring.PROMETHEUS]}")
+    for counter in (
+        'http_requests_total{job="portal",code="200"}',
+        'haproxy_frontend_http_responses_total{job="portal-balancer",proxy="portal",code="2xx"}',
+    ):
+        (series,) = prometheus.raw(server, counter, timedelta(minutes=2))
+        pairs = itertools.pairwise((at.timestamp(), value) for at, value in series.samples)
+        before, after = [(before, after) for (before, was), (after, value) in pairs if value < was][-1]
+        assert after > began
+        assert after - before < monitoring.EVERY_S + 0.1, counter
 
 
 @pytest.mark.long  # the runs of later faults would show what an earlier one left

@@ -23,7 +23,7 @@ from typing import Any
 from pytest_deploygate.checks.load.section import Histogram
 from pytest_deploygate.fields.prometheus import Prometheus
 from pytest_deploygate.lab import client, nodes, processes, sql
-from pytest_deploygate.lab.services import Service, monitoring
+from pytest_deploygate.lab.services import Service, monitoring, monitoring_history
 from pytest_deploygate.lab.services.monitoring_history import samples
 from pytest_deploygate.lab.state import HOST, Lab, LabError, write_whole
 from pytest_deploygate.lab.supervisor import Program
@@ -106,63 +106,59 @@ def start(lab: Lab) -> None:
         monitoring.scrape(lab, job, [address], {"__param_scope": "frontend"} if job == BALANCER else None)
     for name, program in programs.items():
         client.start(lab, name, program)
-    _await_scrape(lab, time.time())
-    _fill_until_now(lab, time.time() - REMEMBERED_S)
+    _fill(lab, time.time() - REMEMBERED_S)
 
 
-def _fill_until_now(lab: Lab, start_s: float, slower: Mapping[str, int] | None = None) -> None:
-    """Fill in what is missing until now, once more if the next scrape comes late: a restart that no scrape is near is a doubt."""
-    for _ in range(5):
-        now = time.time()
-        _fill(lab, start_s, now, slower=slower)
-        _await_scrape(lab, now)
-        if time.time() - now < 2 * monitoring.EVERY_S + 1:
-            return
-        start_s, slower = now, None
+def _fill(lab: Lab, start_s: float, slower: Mapping[str, int] | None = None) -> None:
+    """Replace what Prometheus has of the portal from a time on by usual requests and orders. Raises LabError.
 
-
-def _fill(lab: Lab, start_s: float, end_s: float, *, slower: Mapping[str, int] | None = None) -> None:
-    """Replace what Prometheus has of the portal between two times by usual requests and orders. Raises LabError.
-
-    `slower` are other numbers for the histogram, for all but the last half an hour.
+    It ends one interval before a scrape of each of them: a restart that no scrape is near would leave a doubt, however
+    late scrapes come. `slower` are other numbers for the histogram, for all but the last half an hour.
     """
-    lines = list(_past(lab, start_s, end_s, slower))
-    monitoring.rewrite(lab, _SERIES, (start_s, end_s - 0.01), lines)
+    scraped_s = _await_scrape(lab, time.time())
+    for job, names in _SERIES.items():
+        selectors = [f'{{job="{job}",__name__=~"{names}"}}']
+        monitoring_history.forget(
+            lab.ports[monitoring.PROMETHEUS], selectors, (start_s, scraped_s[job] - 0.01)
+        )
+    lines = list(_past(lab, start_s, scraped_s, slower))
+    monitoring.rewrite(lab, [], (start_s, start_s), lines)
 
 
 #: Not `up`: that a target was down is true.
-_SERIES = [
-    '{job="portal",__name__=~"http_.*|portal_.*"}',
-    '{job="portal-old",__name__=~"http_.*|portal_.*"}',
-    '{job="portal-balancer",__name__=~"haproxy_frontend_http_.*"}',
-]
+_SERIES = {NEW: "http_.*|portal_.*", OLD: "http_.*|portal_.*", BALANCER: "haproxy_frontend_http_.*"}
 
 
-def _past(lab: Lab, start_s: float, end_s: float, slower: Mapping[str, int] | None) -> Iterator[str]:
-    times = list(_times(start_s, end_s))
+def _past(
+    lab: Lab, start_s: float, ends_s: Mapping[str, float], slower: Mapping[str, int] | None
+) -> Iterator[str]:
+    """Yield what was counted from a time until one interval before the end, which each job has for itself."""
+    at_times = {job: list(times(start_s, end_s)) for job, end_s in ends_s.items()}
     labels = {job: {"job": job, "instance": address} for job, address in _addresses(lab).items()}
 
-    def counter(name: str, own: Mapping[str, str], per_second: float) -> list[str]:
-        return samples(name, own, [(at, round(per_second * (at - start_s))) for at in times])
+    def counter(job: str, name: str, own: Mapping[str, str], per_second: float) -> list[str]:
+        counted = [(at, round(per_second * (at - start_s))) for at in at_times[job]]
+        return samples(name, {**labels[job], **own}, counted)
 
-    yield from counter("http_requests_total", {**labels[NEW], "code": "200"}, _PER_SECOND)
-    yield from counter("http_requests_total", {**labels[OLD], "code": "200"}, 0.0)
+    yield from counter(NEW, "http_requests_total", {"code": "200"}, _PER_SECOND)
+    yield from counter(OLD, "http_requests_total", {"code": "200"}, 0.0)
     for code in ("1xx", "2xx", "3xx", "4xx", "5xx", "other"):
-        own = {**labels[BALANCER], "proxy": "portal", "code": code}
-        yield from counter(
-            "haproxy_frontend_http_responses_total", own, _PER_SECOND if code == "2xx" else 0.0
-        )
+        own = {"proxy": "portal", "code": code}
+        per_second = _PER_SECOND if code == "2xx" else 0.0
+        yield from counter(BALANCER, "haproxy_frontend_http_responses_total", own, per_second)
     for bound, over in USUAL.items():
         own = {**labels[NEW], "le": bound}
-        slow_over, slow_until = (slower or {}).get(bound, over), max(start_s, end_s - _SPARED_S)
+        slow_over, slow_until = (slower or {}).get(bound, over), max(start_s, ends_s[NEW] - _SPARED_S)
         slow_ones = round(_PER_SECOND * (slow_until - start_s))
         within = []
-        for at in times:
+        for at in at_times[NEW]:
             n = round(_PER_SECOND * (at - start_s))
             slow = min(n, slow_ones)
             within.append((at, _within(slow, slow_over) + _within(n - slow, over)))
         yield from samples("http_request_duration_seconds_bucket", own, within)
-    yield from samples("portal_orders_per_minute", labels[NEW], [(at, orders_per_minute(at)) for at in times])
+    yield from samples(
+        "portal_orders_per_minute", labels[NEW], [(at, orders_per_minute(at)) for at in at_times[NEW]]
+    )
 
 
 def _within(requests: int, over: int) -> int:
@@ -180,11 +176,15 @@ def _slow_of_first(over: int) -> list[int]:
     return [0, *itertools.accumulate(int(n * 387 % 1000 < over) for n in range(1000))]
 
 
-def _times(start_s: float, end_s: float) -> Iterator[float]:
-    at = start_s
-    while at < end_s - monitoring.EVERY_S / 2:
+def times(start_s: float, end_s: float) -> Iterator[float]:
+    """Yield times from a start until exactly one interval before the end, those of the last minutes at that interval."""
+    recent = int(min(_RECENT_S, end_s - start_s) / monitoring.EVERY_S)
+    at, recent_s = start_s, end_s - recent * monitoring.EVERY_S
+    while at < recent_s - 0.5:
         yield at
-        at += monitoring.EVERY_S if end_s - at < _RECENT_S else 60.0
+        at += 60.0
+    for before in range(recent, 0, -1):
+        yield end_s - before * monitoring.EVERY_S
 
 
 def record(lab: Lab) -> None:
@@ -216,8 +216,7 @@ def as_before(lab: Lab, slower: Mapping[str, int] | None = None) -> None:
         client.stop(lab, name, SIGTERM)
     for name in (NEW, BALANCER):
         client.start(lab, name)
-    _await_scrape(lab, time.time())
-    _fill_until_now(lab, float(json.loads(since.read_text())), slower)
+    _fill(lab, float(json.loads(since.read_text())), slower)
     if slower is None:
         since.unlink()
 
@@ -289,20 +288,25 @@ def _addresses(lab: Lab) -> dict[str, str]:
     }
 
 
-_SCRAPED = 'min by (job) (timestamp(up{job=~"portal|portal-old|portal-balancer"} == 1))'
+_UP = 'up{job=~"portal|portal-old|portal-balancer"}'
+#: The time of a sample is only known of a plain selector: `timestamp(up == 1)` is the time of the query.
+_SCRAPED = f"min by (job) (timestamp({_UP}) and {_UP} == 1)"
 
 
-def _await_scrape(lab: Lab, since_s: float) -> None:
-    """Wait until all three were scraped after a time."""
+def _await_scrape(lab: Lab, since_s: float) -> dict[str, float]:
+    """Wait until all three were scraped after a time, and return when, by job. Raises LabError."""
+    at: dict[str, float] = {}
 
     def scraped() -> bool:
-        found = monitoring.query(lab, f"{_SCRAPED} > {since_s}")
+        found: list[Any] = monitoring.query(lab, f"{_SCRAPED} > {since_s}")
+        at.update({each["metric"]["job"]: float(each["value"][1]) for each in found})
         return len(found) == 3
 
     try:
         sql.wait_until("scrapes of the portal", scraped, 20.0)
     except LabError as error:
         raise LabError(f"{error}: {nodes.log_end(lab, NEW)}; {nodes.log_end(lab, BALANCER)}") from None
+    return at
 
 
 def values(lab: Lab) -> dict[str, str]:
