@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pytest_deploygate import startup
-from pytest_deploygate.session import bound, dividing, manual, parameters, settings, shipped, suites, writing
-from pytest_deploygate.session.settings import SETTINGS
+from pytest_deploygate.session import bound, dividing, manual, parameters, shipped, suites, writing
+from pytest_deploygate.session.settings import SETTINGS, Settings
 
 #: Tests of sections that this inventory does not have and whose items other tests cover.
 LEFT = pytest.StashKey[set[str]]()
@@ -130,7 +130,7 @@ def pytest_collection_modifyitems(
         items[:] = [item for item in items if item not in left]
 
 
-def _asked(item: pytest.Item, found: settings.Settings) -> bool:
+def _asked(item: pytest.Item, found: Settings) -> bool:
     """Tell whether `--items` selects a test; without the option all are selected."""
     return not found.only or bool(set(bound.item_ids(item)) & set(found.only))
 

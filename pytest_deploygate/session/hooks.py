@@ -30,9 +30,9 @@ from pytest_deploygate.session import (
     packing,
     parameters,
     pytests_streams,
+    reading,
     scope,
     servers,
-    settings,
     shipped,
     shown,
     spending,
@@ -57,7 +57,7 @@ def wake(config: pytest.Config) -> None:
     began = time.monotonic()
     config.stash[forks.PROCESS] = os.getpid()
     reach.begin()
-    found = settings.read(config)
+    found = reading.read(config)
     config.stash[TIME_LIMIT] = TimeLimit(began, found.inventory.policy.time_limit)
     registered = [line.partition(":")[0].partition("(")[0].strip() for line in config.getini("markers")]
     scope.check(found.expression, found.checklist, registered)
@@ -157,7 +157,7 @@ def pytest_configure_node(node: object) -> None:
         reach.share(writing.silences(run.settings.out, run.id))
         node.workerinput["deploygate_run"] = run.id  # type: ignore[attr-defined]
         node.workerinput["deploygate_whole"] = node.config.stash[collecting.WHOLE]  # type: ignore[attr-defined]
-        node.workerinput[settings.LISTED] = json.dumps(run.settings.loaded.listed)  # type: ignore[attr-defined]
+        node.workerinput[reading.LISTED] = json.dumps(run.settings.loaded.listed)  # type: ignore[attr-defined]
         node.workerinput["deploygate_kept"] = sorted(run.kept)  # type: ignore[attr-defined]
 
 

@@ -118,7 +118,9 @@ class Project:
         """Run pytest in a new process and wait for it to exit."""
         words = [*(["--inventory", "prod"] if gate else []), *args]
         done = forked.run("pytest", words, cwd=self.path, env={**os.environ, **more})
-        return Ran(done.returncode, done.stdout + done.stderr)
+        text = done.stdout + done.stderr
+        print(text)  # shown where a test fails before it looks at the text
+        return Ran(done.returncode, text)
 
     def verdicts(self, out: Path | None = None) -> dict[str, Any]:
         return json.loads(((out or self.out) / "verdicts.json").read_text())

@@ -98,10 +98,10 @@ class _MergingRun:
     @pytest.hookimpl(tryfirst=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> int:
         """Merge, print, and return the exit code."""
-        from pytest_deploygate.session import merging, pieces, settings  # noqa: PLC0415 (see `merge`)
+        from pytest_deploygate.session import merging, pieces, reading  # noqa: PLC0415 (see `merge`)
 
         try:
-            read = settings.read(config)
+            read = reading.read(config)
             run, record = merging.merge(read, self.found, config.pluginmanager)
         except pytest.UsageError as error:
             return _refused(str(error), Refused.exit_code)
