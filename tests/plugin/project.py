@@ -119,7 +119,7 @@ class Project:
         words = [*(["--inventory", "prod"] if gate else []), *args]
         done = forked.run("pytest", words, cwd=self.path, env={**os.environ, **more})
         text = done.stdout + done.stderr
-        print(text)  # shown where a test fails before it looks at the text
+        sys.stdout.write(text)  # shown where a test fails before it looks at the text
         return Ran(done.returncode, text)
 
     def verdicts(self, out: Path | None = None) -> dict[str, Any]:
