@@ -89,7 +89,7 @@ class Server:
 
     `reloaded` is whether the last configuration that it was given is in force, since `configured` (a time in words).
     `retention` is its own wording. `dropped` has labels of targets that were discovered and dropped, as far as they
-    concern what is expected. `largest` is the metric with the most series, `silent` the alerts over metrics without
+    concern what is expected. `missed` names targets that missed one scrape and answered the next. `largest` is the metric with the most series, `silent` the alerts over metrics without
     any series.
     """
 
@@ -109,6 +109,7 @@ class Server:
     rules: tuple[Rule, ...] = ()
     watched: Mapping[str, Watched] = field(default_factory=dict)
     silent: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ class Freshness:
     targets: tuple[Newest, ...]
     unlooked: Mapping[str, int]
     running_s: float | None = None
+    missed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,7 @@ class Exporters:
     exporters: tuple[Exporter, ...]
     known: tuple[str, ...]
     running_s: float | None = None
+    missed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

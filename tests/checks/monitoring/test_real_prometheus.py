@@ -10,26 +10,31 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import requests
 
 from pytest_deploygate.checks.monitoring import judge, probe
 from pytest_deploygate.checks.monitoring.section import Expected, Moved
-from pytest_deploygate.clients import budget
+from pytest_deploygate.clients import budget, prometheus
 from pytest_deploygate.fields.prometheus import Prometheus
 from pytest_deploygate.model import Judgement, Verdict
 
 BINARY = shutil.which("prometheus")
 pytestmark = pytest.mark.skipif(BINARY is None, reason="this machine has no Prometheus")
 PATIENCE_S = 60.0
+LATELY = timedelta(seconds=30)
 
 
 class Exporter:
-    """Counts the requests to /counted, and tells it at /metrics; `told` replaces what it tells."""
+    """Counts the requests to /counted, and tells it at /metrics; `told` replaces what it tells.
+
+    So many of the next scrapes `fail`.
+    """
 
     def __init__(self) -> None:
-        self.counted, self.told, self.status = 0, "", 200
+        self.counted, self.told, self.status, self.fail = 0, "", 200, 0
 
     def text(self) -> str:
         return self.told or f"# TYPE counted_total counter\ncounted_total {self.counted}\ncalm 1\n"
@@ -43,7 +48,9 @@ def exporter() -> Iterator[tuple[Exporter, int]]:
         def do_GET(self) -> None:
             made.counted += self.path == "/counted"
             body = made.text().encode() if self.path == "/metrics" else b"ok"
-            self.send_response(made.status if self.path == "/metrics" else 200)
+            fails = self.path == "/metrics" and made.fail > 0
+            made.fail -= fails
+            self.send_response(500 if fails else made.status if self.path == "/metrics" else 200)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -132,6 +139,17 @@ def test_just_after_a_start_nothing_is_known(started) -> None:
 @pytest.mark.long
 def test_some_seconds_later_it_is_good(started) -> None:
     healthy(started[0])
+
+
+def test_a_target_that_misses_one_scrape_is_up(started, exporter) -> None:
+    """The next scrape is waited for, whichever of the two is asked first."""
+    healthy(started[0])
+    for asks in (judged, fresh):
+        wait(lambda: [v for _, v in prometheus.raw(started[0], "up", LATELY)[0].samples[-5:]] == [1.0] * 5)
+        exporter[0].fail = 1
+        wait(lambda: not exporter[0].fail)
+        found = asks(started[0])
+        assert found.verdict is Verdict.PASS, found.reason
 
 
 def test_a_dropped_target_is_named(started) -> None:

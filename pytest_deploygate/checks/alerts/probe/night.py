@@ -12,7 +12,7 @@ from pytest_deploygate.checks.alerts.facts import Firing, Night, Rule
 from pytest_deploygate.checks.alerts.probe import history
 from pytest_deploygate.checks.alerts.probe.selectors import Selector, needed
 from pytest_deploygate.checks.alerts.section import Alerts
-from pytest_deploygate.clients import alertmanager, prometheus
+from pytest_deploygate.clients import alertmanager, prometheus, scrapes
 from pytest_deploygate.fields.alertmanager import Alertmanager
 from pytest_deploygate.fields.prometheus import Prometheus
 from pytest_deploygate.lazy import dataclass
@@ -50,6 +50,7 @@ def night(section: Alerts, nodes: Sequence[Alertmanager], server: Prometheus) ->
 
     Raises CannotTell if Prometheus cannot be asked, or its answer has another form than documented.
     """
+    scrapes.missed(server)  # the series of such a target are there again
     clock_s, now = _clock(server)
     window_s = section.night.since.total_seconds()
     try:

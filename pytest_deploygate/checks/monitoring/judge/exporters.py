@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.monitoring.facts import Exporter, Exporters, Sampled
 from pytest_deploygate.checks.monitoring.judge.clock import read_clock
+from pytest_deploygate.checks.monitoring.judge.missed import note_missed
 from pytest_deploygate.checks.monitoring.judge.started import just_started, not_yet
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading
@@ -23,6 +24,7 @@ def judge_exporters(exporters: Exporters, wanted: DatabaseExporters) -> Judgemen
     """Pass if each exporter says that its database answers, without errors, and has all required metrics, fresh."""
     found = Collector(most=6)
     timely = read_clock(found, exporters.clock, _TOLERANCE)
+    note_missed(found, exporters.missed)
     well = 0
     for exporter in exporters.exporters:
         said = _exporter(found, exporter, exporters, wanted, timely=timely)

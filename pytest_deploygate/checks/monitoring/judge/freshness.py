@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.monitoring.facts import Freshness, Newest
 from pytest_deploygate.checks.monitoring.judge.clock import read_clock
+from pytest_deploygate.checks.monitoring.judge.missed import note_missed
 from pytest_deploygate.checks.monitoring.judge.started import just_started, not_yet
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading
@@ -21,6 +22,7 @@ def judge_freshness(freshness: Freshness, expected: Expected) -> Judgement:
     """Pass if the newest sample of each target is no older than two scrape intervals, and every expected target has some."""
     found = Collector(f"Prometheus at {freshness.url}", most=6)
     timely = read_clock(found, freshness.clock, expected.clock_tolerance)
+    note_missed(found, freshness.missed)
     judged = [target for target in freshness.targets if target.job not in expected.may_be_down]
     stale: list[str] = []
     for target in judged:

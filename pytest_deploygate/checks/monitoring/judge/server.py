@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_deploygate.checks.monitoring.facts import Rule, Server, Target, Watches
 from pytest_deploygate.checks.monitoring.judge.clock import read_clock
+from pytest_deploygate.checks.monitoring.judge.missed import note_missed
 from pytest_deploygate.checks.monitoring.judge.started import just_started, not_yet
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading
@@ -37,6 +38,7 @@ def judge_server(server: Server, expected: Expected) -> Judgement:
         # One sentence about one answer, whatever was to be learnt from it.
         found.unknown(f"{_PARTS.get(part, part)} is unknown: {why}")
     timely = read_clock(found, server.clock, expected.clock_tolerance)
+    note_missed(found, server.missed)
     if server.ready:
         found.unknown(f"it is not ready ({server.ready}): wait until it has started, or look at its log")
     _configuration(found, server, expected)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pytest_deploygate.checks.monitoring.facts import Clock, Exporter, Exporters, Sampled, Target
 from pytest_deploygate.checks.monitoring.probe import told
 from pytest_deploygate.checks.monitoring.section import DatabaseExporters
-from pytest_deploygate.clients import prometheus
+from pytest_deploygate.clients import prometheus, scrapes
 from pytest_deploygate.fields.prometheus import Prometheus
 from pytest_deploygate.model import CannotTell
 
@@ -18,6 +18,7 @@ _LOOKED = timedelta(minutes=10)
 
 def exporters(asked: Prometheus, section: DatabaseExporters) -> Exporters:
     """Return the newest samples of each declared exporter. Raises CannotTell."""
+    missed = scrapes.missed(asked)
     now_s, low_s, high_s = prometheus.clock(asked)
     targets = _targets(asked, now_s)
     intervals = {target.instance: target.interval_s for target in targets}
@@ -58,6 +59,7 @@ def exporters(asked: Prometheus, section: DatabaseExporters) -> Exporters:
         ),
         tuple(sorted(up)),
         _running_s(asked, now_s),
+        missed,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pytest_deploygate.checks.monitoring.facts import Clock, Freshness, Newest
 from pytest_deploygate.checks.monitoring.probe import told
 from pytest_deploygate.checks.monitoring.section import Expected
-from pytest_deploygate.clients import prometheus
+from pytest_deploygate.clients import prometheus, scrapes
 from pytest_deploygate.fields.prometheus import Prometheus
 
 #: Samples of one scrape of a whole job: with more of them, not all of its series are looked at.
@@ -25,6 +25,7 @@ _Place = tuple[str, str]
 
 def freshness(asked: Prometheus, expected: Expected) -> Freshness:
     """Return the newest sample of each target that has one or had one lately. Raises CannotTell."""
+    missed = scrapes.missed(asked)
     now_s, low_s, high_s = prometheus.clock(asked)
     intervals: dict[_Place, float | None] = {}
     scraped = False
@@ -72,6 +73,7 @@ def freshness(asked: Prometheus, expected: Expected) -> Freshness:
         ),
         unlooked,
         None if "reload" in expected.does_without else _running_s(asked, now_s),
+        missed,
     )
 
 

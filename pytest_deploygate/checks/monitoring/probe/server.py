@@ -11,7 +11,7 @@ from pytest_deploygate.checks.monitoring.facts import Clock, Rule, Server, Targe
 from pytest_deploygate.checks.monitoring.probe import expressions, told
 from pytest_deploygate.checks.monitoring.probe.expressions import Selected
 from pytest_deploygate.checks.monitoring.section import Expected, Part
-from pytest_deploygate.clients import prometheus
+from pytest_deploygate.clients import prometheus, scrapes
 from pytest_deploygate.clients.http import sending
 from pytest_deploygate.fields.prometheus import Prometheus
 from pytest_deploygate.model import CannotTell
@@ -27,6 +27,8 @@ _USUAL_LABELS = frozenset({"job", "instance"})
 
 def server(asked: Prometheus, expected: Expected) -> Server:
     """Ask Prometheus what it has. What it could not tell is in `problems`. Raises CannotTell if it does not answer at all."""
+    prometheus.clock(asked)  # whether it answers at all
+    missed = scrapes.missed(asked)
     now_s, low_s, high_s = prometheus.clock(asked)
     found: dict[str, Any] = {}
     problems: dict[str, str] = {}
@@ -48,7 +50,7 @@ def server(asked: Prometheus, expected: Expected) -> Server:
     part(["rules"], lambda: _rules(asked, now_s))
     if "rules" in found:
         part(["rules"], lambda: _watched(asked, expected, found, now_s))
-    return Server(asked.url, Clock(low_s, high_s), problems, **found)
+    return Server(asked.url, Clock(low_s, high_s), problems, missed=missed, **found)
 
 
 def _ready(asked: Prometheus) -> str:
