@@ -78,6 +78,28 @@ def test_the_stand_in_passes_when_nothing_is_odd() -> None:
         assert judged(server).verdict is Verdict.PASS
 
 
+def test_a_series_that_is_gone_until_the_next_scrape_has_not_ended() -> None:
+    usual, failed_at = prometheus(), time.time()
+    target = {"__name__": "up", "job": "queue", "instance": "a:9100"}
+
+    def answer(path: str, asked: dict[str, list[str]]) -> Answer:
+        query, again = asked["query"][0], time.time() > failed_at + 1
+        samples = [(failed_at - 1, "1"), (failed_at, "0"), *([(failed_at + 1, "1")] if again else [])]
+        if query.startswith("up{"):
+            data = {"resultType": "matrix", "result": [{"metric": target, "values": samples}]}
+        elif query == "up == 0":
+            gone = [] if again else [{"metric": target, "value": samples[-1]}]
+            data = {"resultType": "vector", "result": gone}
+        elif query.startswith("timestamp(") and not again:
+            data = {"resultType": "vector", "result": []}
+        else:
+            return usual(path, asked)
+        return 200, json.dumps({"status": "success", "data": data}), {}
+
+    with answering(answer) as server:
+        assert judged(server).verdict is Verdict.PASS
+
+
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf"])
 def test_values_that_are_no_numbers(value: str) -> None:
     with answering(prometheus(value)) as server:

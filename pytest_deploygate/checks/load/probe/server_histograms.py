@@ -19,7 +19,7 @@ from typing import Any
 from pytest_deploygate.checks.load.facts import Scrape, ServerHistogram
 from pytest_deploygate.checks.load.probe import native_histograms
 from pytest_deploygate.checks.load.section import Histogram
-from pytest_deploygate.clients import prometheus
+from pytest_deploygate.clients import prometheus, scrapes
 from pytest_deploygate.fields.prometheus import Prometheus
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell, words_for
@@ -58,6 +58,8 @@ def server_histogram(histograms: Histogram, server: Prometheus | None = None) ->
             "no Prometheus is named that has the histogram: add `monitoring: {prometheus: {url: …}}`"
         )
     window = round(histograms.window.total_seconds())
+    if window > _RAW_AT_MOST_S:
+        scrapes.missed(asked)  # the newest sample is asked for, and there is none until the next scrape
     now = prometheus.now(asked).timestamp()
     names = (f"{histograms.metric}{suffix}{{{histograms.selector}}}" for suffix in ("_bucket", ""))
     # A native histogram has no buckets of its own series. Its server would be passed over.

@@ -17,7 +17,7 @@ from pytest_deploygate.checks.resources.facts import Happened, Point, Use, Used
 from pytest_deploygate.checks.resources.kinds import Event
 from pytest_deploygate.checks.resources.probe import queries
 from pytest_deploygate.checks.resources.section import Resource, Resources
-from pytest_deploygate.clients import prometheus
+from pytest_deploygate.clients import prometheus, scrapes
 from pytest_deploygate.fields.prometheus import Prometheus
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell, words_for
@@ -65,6 +65,7 @@ def peaks(server: Prometheus, resources: Resources, resource: Resource) -> Used:
 def _read(
     server: Prometheus, resources: Resources, resource: Resource, window: timedelta, *, peaks: bool
 ) -> Used:
+    scrapes.missed(server)  # a series that is gone until the next scrape has not ended
     asked_at = time.time()
     now = prometheus.number(prometheus.ask(server, {"query": "time()"}, "scalar")[1])
     # The answer was made between the two.
