@@ -19,13 +19,15 @@ class Use:
     """One series: `of` are its labels. `points` are at equal steps, the last one is now.
 
     `age_s` is how old its newest sample is; None if Prometheus has none that still counts. `odd` is how many values are
-    no finite numbers; they count as not seen.
+    no finite numbers; they count as not seen. `silent` names a target that it came from, or may have come from, whose
+    scrapes fail now: it may go on unseen.
     """
 
     of: str
     points: tuple[Point, ...]
     age_s: float | None
     odd: int = 0
+    silent: str = ""
 
 
 @dataclass(frozen=True)

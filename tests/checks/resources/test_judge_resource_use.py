@@ -171,6 +171,16 @@ def test_an_ended_container_is_a_note_and_the_others_count() -> None:
     assert "0 series are there now, at least 1 must be" in found.reason
 
 
+def test_a_container_whose_target_is_down_has_not_ended() -> None:
+    gone = dataclasses.replace(use(lambda _: 300.0, age_s=None, of="{old}"), silent="kubelet node2:10250")
+    found = judged(gone, lambda _: 300.0, wanted=resources(replaced=True))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert (
+        "the scrapes of kubelet node2:10250 fail, so it may go on unseen: repair that target" in found.reason
+    )
+    assert not found.notes
+
+
 def test_fewer_series_than_required_are_unknown() -> None:
     assert judged(lambda _: 300.0, wanted=resources(least=2)).verdict is Verdict.INCONCLUSIVE
 

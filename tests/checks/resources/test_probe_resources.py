@@ -75,6 +75,7 @@ DOCUMENTED = [
 PERCENT = {"throttling": 4, "cpu-pressure": 4, "memory-pressure": 4, "io-pressure": 4}
 LIMITS = {"sockets": 1000, "pool-queue": 10}
 
+AT = {name: {"job": "kubelet", "instance": f"{name}:1"} for name in ("ended", "silent")}
 ODD = [
     ("queue_length", {"q": "gap"}, lambda t: None if 400 < t < 900 else 5),
     ("queue_length", {"q": "nan"}, lambda t: float("nan") if t > 700 else 5),
@@ -85,6 +86,9 @@ ODD = [
     ("queue_size", {"q": "left"}, 16),
     ("other_limit", {"k": "1", "q": "spike"}, 10),
     ("other_limit", {"k": "2", "q": "spike"}, 20),
+    *(("replicas", {"pod": n, **AT[n]}, lambda t: 4 if t < SPAN_S - 400 else None) for n in AT),
+    ("up", AT["ended"], 1),
+    ("up", AT["silent"], lambda t: 1 if t < SPAN_S - 400 else 0),
     ("node_memory_MemAvailable_bytes", {"instance": "oom"}, 6e9),
     ("node_memory_MemTotal_bytes", {"instance": "oom"}, 1e10),
     ("node_vmstat_oom_kill", {"instance": "oom"}, lambda t: 7 if t < 600 else 9 if t < 1200 else 1),
@@ -139,6 +143,14 @@ def test_what_is_full_by_design_counts_if_the_inventory_asks_for_it(server: Serv
     assert found.verdict is Verdict.FAIL
     assert "/snap" in found.reason
     assert "is mounted read-only" in found.reason
+
+
+def test_a_series_whose_target_is_down_has_not_ended(server: Server) -> None:
+    uses = course(server, resources(used="replicas", limit=10, replaced=True)).uses
+    assert {each.of.split('pod="')[1].split('"')[0]: each.silent for each in uses} == {
+        "ended": "",
+        "silent": "kubelet silent:1",
+    }
 
 
 def test_gaps_stay_gaps(server: Server) -> None:

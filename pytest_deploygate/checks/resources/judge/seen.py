@@ -30,7 +30,7 @@ def current(found: Used, wanted: Criterion, said: Collector) -> list[Use]:
     for use in found.uses:
         if use.age_s is None or use.age_s > wanted.oldest_sample_s:
             text = _ended(use, wanted)
-            if wanted.may_end and use.age_s is None:
+            if wanted.may_end and use.age_s is None and not use.silent:
                 said.note(f"{use.of} ended and was not judged")
             else:
                 unknown[text].append(use.of)
@@ -106,6 +106,8 @@ def _ended(use: Use, wanted: Criterion) -> str:
         )
     newest = next((point.at for point in reversed(use.points) if point.used is not None), None)
     since = f" since {clock(newest)}" if newest is not None else ""
+    if use.silent:
+        return f"has no samples{since}, and the scrapes of {use.silent} fail, so it may go on unseen: repair that target"
     return f"has no samples{since}: check its exporter; if it was removed, exclude it with `labels`, or say `replaced: true`"
 
 

@@ -89,9 +89,10 @@ def _read(
         )
     limits = _Limits(server, resource, grid, every_s)
     known = _Ages(ages, now)
+    silent = _Silent(server, newest, window) if any(known.of(labels) is None for labels, _ in found) else None
     names = _names([labels for labels, _ in found])
     uses = tuple(
-        _use(name, labels, values, limits, known, resource, grid)
+        _use(name, labels, values, limits, known, silent, resource, grid)
         for name, (labels, values) in zip(names, found, strict=True)
     )
     here = {labels.get("instance", "") for labels, _ in found}
@@ -184,12 +185,37 @@ class _Ages:
         return self._by[names].get(tuple(labels[name] for name in names))
 
 
+class _Silent:
+    """The targets of a metric whose scrapes fail now: what has no samples because of that has not ended."""
+
+    def __init__(self, server: Prometheus, newest: str, window: timedelta) -> None:
+        self._down: set[tuple[str, str]] = set()
+        if down := {_target(sample.labels) for sample in prometheus.vector(server, "up == 0")}:
+            had = f"group by (job, instance) (last_over_time({newest}[{round(window.total_seconds())}s]))"
+            self._down = down & {_target(sample.labels) for sample in prometheus.vector(server, had)}
+
+    def of(self, labels: Labels) -> str:
+        """Return the target in words; empty where the target of the series is not among them."""
+        own = {name: labels[name] for name in ("job", "instance") if name in labels}
+        fitting = [
+            target
+            for target in sorted(self._down)
+            if own.items() <= dict(zip(("job", "instance"), target, strict=True)).items()
+        ]
+        return " ".join(fitting[0]) if fitting else ""
+
+
+def _target(labels: Labels) -> tuple[str, str]:
+    return labels.get("job", ""), labels.get("instance", "")
+
+
 def _use(
     name: str,
     labels: Labels,
     values: Sequence[float | None],
     limits: _Limits,
     ages: _Ages,
+    silent: _Silent | None,
     resource: Resource,
     grid: _Window,
 ) -> Use:
@@ -200,7 +226,8 @@ def _use(
         used = value if not free else None if value is None or bound is None else bound - value
         used = used if used is not None and math.isfinite(used) else None
         points.append(Point(round(grid.first + number * grid.step_s, 3), used, bound))
-    return Use(name, tuple(points), ages.of(labels), odd)
+    age_s = ages.of(labels)
+    return Use(name, tuple(points), age_s, odd, silent.of(labels) if silent and age_s is None else "")
 
 
 def _finite(bound: float | None) -> float | None:
