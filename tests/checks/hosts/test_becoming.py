@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from places import server_folder
 
 from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.host.asking import Told, ask
@@ -43,20 +44,20 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+def server() -> Iterator[tuple[Path, str]]:
     """A host with a user `gate` whose password sudo asks for."""
-    folder = tmp_path_factory.mktemp("sudo")
     sshd = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
     if sshd is None:
         pytest.skip("there is no sshd here: apt install openssh-server")
+    # Not below pytest's own folder, which each start of pytest closes for others: sshd reads the key as the user.
+    folder = server_folder("sudo-")
+    folder.chmod(0o711)
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     for name in ("host", "client"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
-    for parent in (folder, *folder.parents[:3]):  # sshd reads the key as the user
-        parent.chmod(parent.stat().st_mode | 0o011)
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
     (folder / "banner").write_text("Authorised use only. sudo: not for you.\n")
     (folder / "sshd_config").write_text(_SSHD.format(port=port, folder=folder))
@@ -89,6 +90,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str
     yield folder, f"ssh://gate@127.0.0.1:{port}?ssh_config={folder}/ssh_config"
     process.terminate()
     process.wait(10)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
